@@ -1,0 +1,53 @@
+"""``ff2neuro validate --against``: several machines, one graph, spike for spike."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ff2neuro.cli.options import answer
+from ff2neuro.cli.run import _inputs as input_events
+
+__all__ = ["judge_machines"]
+
+
+def judge_machines(file: Path, options: dict[str, Any], *, as_json: bool) -> None:
+    """Run a NIR file on several machines, compare their spikes and print the outcome.
+
+    Parameters
+    ----------
+    file : Path
+        Any NIR file.
+    options : dict
+        Values of the command's options.
+    as_json : bool
+        Whether to print JSON.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        With exit code 1 if machines differ that must not.
+    """
+    from ff2neuro.converters.nir_file import read_nir
+    from ff2neuro.hardware.backend import RunConfig
+    from ff2neuro.validation.machines import compare_machines, render_machines
+
+    content = read_nir(file)
+    network = content.network
+    source = input_events(content, {**options, "split": "test"})
+    config = RunConfig(
+        dt=options["dt"] or (network.dt if network else RunConfig.dt), reset=network.reset if network else "zero"
+    )
+    names = [name.strip() for name in options["against"].split(",")]
+    comparisons = compare_machines(content.graph, source, names, config, options["max_count_distance"])
+    passed = all(comparison.passed for comparison in comparisons)
+    document = {
+        "format": "ff2neuro-comparison",
+        "format_version": 1,
+        "passed": passed,
+        "file": str(file),
+        "comparisons": [comparison.to_json() for comparison in comparisons],
+    }
+    answer(document, render_machines(comparisons), as_json=as_json)
+    if not passed:
+        raise click.exceptions.Exit(1)

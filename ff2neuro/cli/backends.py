@@ -1,0 +1,50 @@
+"""``ff2neuro backends``: list the machines that can run a graph, and install them."""
+
+import click
+
+from ff2neuro.cli.options import answer, json_option
+
+__all__ = ["command"]
+
+
+@click.group("backends", invoke_without_command=True)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """List the machines that can run a graph, and whether they are installed."""
+    if ctx.invoked_subcommand is None:
+        rows = _rows()
+        text = "\n".join(f"{row['name']:10} {row['version'] or 'missing':10} {row['note']}" for row in rows)
+        answer({"backends": rows}, text, as_json=as_json)
+
+
+def _rows() -> list[dict[str, str | bool | None]]:
+    from importlib.metadata import version
+
+    from ff2neuro._version import __version__
+    from ff2neuro.hardware.lava_backend.environment import lava_status
+
+    lava = lava_status()
+    note = f"Lava CPU simulator, fixed point ({lava.python})" if lava.installed else lava.reason
+    return [
+        _row("reference", __version__, "NumPy, bit-exact to Lava's fixed-point models; double precision otherwise"),
+        _row("lava", lava.version if lava.installed else None, note),
+        _row("snntorch", version("snntorch"), "snnTorch's own NIR reader, single precision"),
+    ]
+
+
+def _row(name: str, version: str | None, note: str) -> dict[str, str | bool | None]:
+    return {"name": name, "installed": version is not None, "version": version, "note": note}
+
+
+@command.command("install")
+@click.argument("name", type=click.Choice(["lava"]))
+@click.option("--python", "python", help="A Python 3.10 to build the environment with [default: looked for].")
+@json_option
+def install(name: str, python: str | None, as_json: bool) -> None:
+    """Make the environment of a machine: Lava runs on Python 3.10 only, so it gets one of its own."""
+    from ff2neuro.hardware.lava_backend.environment import install_lava
+
+    status = install_lava(python, lambda line: click.echo(line, err=True))
+    document = {"name": name, "installed": status.installed, "version": status.version, "python": status.python}
+    answer(document, f"{name} {status.version} is installed: {status.python}", as_json=as_json)

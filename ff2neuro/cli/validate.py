@@ -1,0 +1,163 @@
+"""``ff2neuro validate``: run the spiking network, compare it with the analog one, judge."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ff2neuro.cli.against import judge_machines
+from ff2neuro.cli.options import (
+    DEFAULT_NIR,
+    DEFAULT_RUN,
+    answer,
+    data_of,
+    data_options,
+    first_samples,
+    force_option,
+    json_option,
+    load_data,
+    require_run,
+)
+from ff2neuro.cli.origin import origin, typed_command
+from ff2neuro.errors import ConfigurationError
+from ff2neuro.files import require_writable, write_text
+
+if TYPE_CHECKING:
+    import nir
+
+    from ff2neuro.data import Dataset
+    from ff2neuro.networks import SpikingNetwork
+    from ff2neuro.recording import Recording
+    from ff2neuro.validation import Thresholds
+
+__all__ = ["command"]
+
+DEFAULT_BACKEND = "reference"
+
+
+@click.command(name="validate")
+@click.argument("run", type=click.Path(path_type=Path), default=DEFAULT_RUN)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--backend", help=f"Machine to run on [default: {DEFAULT_BACKEND}].")
+@click.option(
+    "--recording",
+    "recording_file",
+    type=click.Path(path_type=Path),
+    help="Judge this recording of `ff2neuro run` instead of running anything.",
+)
+@click.option("--samples", type=int, help="Use the first N images of the test split [default: all].")
+@data_options
+@click.option(
+    "--gate",
+    "gate_file",
+    type=click.Path(path_type=Path),
+    help="TOML file with thresholds; the options below go first.",
+)
+@click.option("--max-accuracy-drop", type=float, help="In percentage points [default: 1.0].")
+@click.option("--min-prediction-agreement", type=float, help="Lowest share of equal predictions, 0 to 1.")
+@click.option("--min-latent-agreement", type=float, help="Lowest mean cosine of latents, in every layer.")
+@click.option("--min-cka", type=float, help="Lowest linear centred kernel alignment, in every layer.")
+@click.option("--junit", "junit_file", type=click.Path(path_type=Path), help="Write the checks as JUnit XML too.")
+@click.option("--report", "report_dir", type=click.Path(path_type=Path), help="Write HTML, Markdown and JSON there.")
+@click.option("--against", help="Instead compare machines spike for spike, such as lava,reference; RUN is not needed.")
+@click.option(
+    "--input", "input_file", type=click.Path(path_type=Path), help="With --against: a .npy file of input events."
+)
+@click.option("--dt", type=float, help="With --against: length of a time step [s] [default: the file's, else 1e-4].")
+@click.option("--max-count-distance", type=float, help="With --against: limit where machines round differently.")
+@force_option
+@json_option
+def command(run: Path, file: Path | None, as_json: bool, **options: Any) -> None:
+    """Judge whether the spiking network in FILE does what the analog one in RUN did.
+
+    RUN is a directory that `ff2neuro train` wrote [default: ff2neuro-run], FILE a NIR file that `ff2neuro export` made
+    of it [default: network.nir inside RUN]. The images are the test split of the run's own data set.
+
+    With --against, FILE alone may be any NIR file, and every spike of several machines is compared.
+
+    Exit code 0: the verdict passed; 1: it failed.
+    """
+    from ff2neuro.converters.nir_file import read_network
+    from ff2neuro.networks import load_model
+    from ff2neuro.validation import render_junit, render_text, validate
+    from ff2neuro.validation.report import gather, render_html, render_markdown, write_report
+
+    if options["against"] is not None:
+        judge_machines(file or (run / DEFAULT_NIR if run.is_dir() else run), options, as_json=as_json)
+        return
+    thresholds = _thresholds(options)
+    _require_one_source(options)
+    _require_writable(options)
+    file = file or run / DEFAULT_NIR
+    analog = load_model(require_run(run))
+    graph, spiking = read_network(file)
+    data = load_data(options["dataset"], options["data_file"], options["data_dir"], data_of(analog.provenance))
+    with _recording(graph, spiking, data, options) as (recording, images, labels):
+        verdict = validate(analog, spiking, recording, images, labels, thresholds)
+        if options["report_dir"] is not None:
+            material = gather(verdict, analog, spiking, recording, images, labels)
+            provenance = {**origin(run / "model.h5", file), **spiking.provenance}
+            html = render_html(verdict, material, spiking.notes, provenance, [typed_command()])
+            write_report(options["report_dir"], html, render_markdown(verdict), verdict.to_json())
+    if options["junit_file"] is not None:
+        write_text(options["junit_file"], render_junit(verdict))
+    answer(verdict.to_json(), render_text(verdict), as_json=as_json)
+    if not verdict.passed:
+        raise click.exceptions.Exit(1)
+
+
+def _require_writable(options: dict[str, Any]) -> None:
+    """Refuse outputs that cannot be written before any work is done."""
+    from ff2neuro.validation.report import require_report_directory
+
+    if options["junit_file"] is not None:
+        require_writable(options["junit_file"], force=options["force"])
+    if options["report_dir"] is not None:
+        require_report_directory(options["report_dir"], force=options["force"])
+
+
+def _thresholds(options: dict[str, Any]) -> "Thresholds":
+    """Thresholds of the gate file, or the default ones, with those of the options over them."""
+    from ff2neuro.validation import Thresholds, read_gate
+
+    gate = read_gate(options["gate_file"]) if options["gate_file"] is not None else Thresholds()
+    given = {
+        "max_accuracy_drop_pp": options["max_accuracy_drop"],
+        "min_prediction_agreement": options["min_prediction_agreement"],
+        "min_latent_agreement": options["min_latent_agreement"],
+        "min_cka": options["min_cka"],
+    }
+    return replace(gate, **{name: value for name, value in given.items() if value is not None})
+
+
+def _require_one_source(options: dict[str, Any]) -> None:
+    if options["backend"] is not None and options["recording_file"] is not None:
+        raise ConfigurationError(
+            f"--backend {options['backend']} and --recording {options['recording_file']} exclude each other; give one"
+        )
+
+
+@contextmanager
+def _recording(
+    graph: "nir.NIRGraph", spiking: "SpikingNetwork", data: "Dataset", options: dict[str, Any]
+) -> "Iterator[tuple[Recording, Any, Any]]":
+    """Yield a recording, made now or read from a file, with its images and labels."""
+    from ff2neuro.coding import encode
+    from ff2neuro.hardware.backend import RunConfig, get_backend
+    from ff2neuro.recording import Recording
+
+    images, labels = data.split("test")
+    if options["recording_file"] is not None:
+        with Recording.open(options["recording_file"]) as recording:
+            n_samples = options["samples"] or recording.header.n_images
+            yield recording, first_samples(images, n_samples), first_samples(labels, n_samples)
+        return
+    images, labels = (first_samples(values, options["samples"]) for values in (images, labels))
+    source = encode(spiking.input_code, images, spiking.n_time_steps)
+    config = RunConfig(dt=spiking.dt, reset=spiking.reset)
+    machine = get_backend(options["backend"] or DEFAULT_BACKEND)
+    with machine, machine.run(graph, source, config) as recording:
+        yield recording, images, labels

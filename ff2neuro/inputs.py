@@ -1,0 +1,108 @@
+"""Input events as a chunked source, so that a large data set never sits in memory once per time step."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.errors import ConfigurationError
+
+__all__ = ["InputSource"]
+
+
+@dataclass(frozen=True, eq=False)
+class InputSource:
+    """Input events of many presentations, produced a chunk at a time.
+
+    A *presentation* is one image under one label hypothesis.
+
+    Attributes
+    ----------
+    n_images : int
+        Number of images.
+    n_hypotheses : int
+        Number of label hypotheses per image (1 where there are none).
+    n_time_steps : int
+        Number of time steps of a presentation.
+    n_inputs : int
+        Number of input channels.
+    constant : bool
+        Whether every time step of a presentation is the same; chunks then have one time step.
+    integer : bool
+        Whether all values are integers, which fixed-point arithmetic needs.
+    read : callable
+        ``read(start, stop)`` returns the events of images ``start <= i < stop`` as an array of shape
+        (stop - start, n_hypotheses, n_time_steps or 1, n_inputs), the same at every call.
+    """
+
+    n_images: int
+    n_hypotheses: int
+    n_time_steps: int
+    n_inputs: int
+    constant: bool
+    integer: bool
+    read: Callable[[int, int], npt.NDArray[Any]]
+
+    @classmethod
+    def from_array(cls, events: npt.ArrayLike, n_time_steps: int | None = None) -> "InputSource":
+        """Wrap events that are in memory already.
+
+        Parameters
+        ----------
+        events : array_like of shape (n_images, n_hypotheses, n_time_steps, n_inputs)
+            The events. With one time step and a larger `n_time_steps`, they are repeated at every step.
+        n_time_steps : int, optional
+            Number of time steps; by default that of `events`.
+
+        Returns
+        -------
+        InputSource
+            A source that reads from a copy of `events`.
+
+        Raises
+        ------
+        ConfigurationError
+            If the events do not have four axes, hold values that are not finite, or do not have the asked-for number
+            of time steps.
+        """
+        array = np.array(events)
+        if array.ndim != 4:
+            raise ConfigurationError(
+                f"input events have {array.ndim} axes; they need 4: (image, hypothesis, time step, input channel)"
+            )
+        if not np.isfinite(array).all():
+            raise ConfigurationError("input events hold NaN or infinite values; they must be finite")
+        n_time_steps = array.shape[2] if n_time_steps is None else n_time_steps
+        if array.shape[2] not in (1, n_time_steps):
+            raise ConfigurationError(
+                f"input events have {array.shape[2]} time steps, asked for are {n_time_steps}; give 1 or {n_time_steps}"
+            )
+        return cls(
+            n_images=array.shape[0],
+            n_hypotheses=array.shape[1],
+            n_time_steps=n_time_steps,
+            n_inputs=array.shape[3],
+            constant=array.shape[2] == 1 and n_time_steps > 1,
+            integer=bool((array == np.round(array)).all()),
+            read=lambda start, stop: array[start:stop],
+        )
+
+    def chunks(self, n_images: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """Iterate over all images, `n_images` at a time.
+
+        Parameters
+        ----------
+        n_images : int
+            Number of images in a chunk; the last one may hold fewer.
+
+        Yields
+        ------
+        start : int
+            Index of the first image of the chunk.
+        events : ndarray of shape (n, n_hypotheses, n_time_steps or 1, n_inputs)
+            As `read` gives them.
+        """
+        for start in range(0, self.n_images, n_images):
+            yield start, self.read(start, min(start + n_images, self.n_images))

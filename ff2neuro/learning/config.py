@@ -1,0 +1,214 @@
+"""Hyperparameters of Forward-Forward training, their limits, and their TOML form."""
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ff2neuro.errors import ConfigurationError
+from ff2neuro.learning.limits import LabelCoding, Loss, Negatives, Schedule, check_config, typed_value
+from ff2neuro.networks.goodness import Probability
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["TrainingConfig"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained, apart from the data set.
+
+    Attributes
+    ----------
+    layers : tuple of int
+        Number of neurons of every layer, first to last.
+    probability : {"symmetric", "sigmoid"}
+        Probability that a presentation is positive, built on the goodness (arXiv 2406.16479, section 2).
+    alpha, theta : float
+        Slope and threshold of the sigmoid probability; the symmetric one has neither.
+    loss : {"cross-entropy", "symba", "swish"}
+        What every layer minimises; see `ff2neuro.learning.objectives` for sources.
+    negatives : {"random", "hard"}
+        How the wrong label of a negative presentation is drawn: evenly, or the likelier the more the first layer takes
+        it for the true one (hard negatives, arXiv 2212.13345, section 3.3).
+    epochs : int
+        Passes over the training images.
+    batch_size : int
+        Images per update; each is presented twice, with its true label and with a wrong one.
+    learning_rate : float
+        Step size of Adam (arXiv 1412.6980), the first one if there is a schedule.
+    schedule : {"linear", "cosine", "constant"}
+        How the step size falls to zero over the epochs: along a line, along half a cosine (arXiv 1608.03983), or not.
+    label_code : {"random", "one-hot"}
+        Binary codes drawn at random, or one bit per class.
+    label_length : int
+        Bits of a random code.
+    label_density : float
+        Probability of a one in a random code.
+    label_strength : float
+        Input of a one in the code, where pixels lie in [0, 1].
+    max_shift : int
+        Pixels by which a training image is shifted at random, up or down and left or right, each time it is presented
+        (jitter, arXiv 2212.13345, section 3.2); 0 for none.
+    normalize_input : bool
+        Whether the first layer's input is scaled to unit length, as those of the others always are.
+    voting_layers : tuple of int
+        Layers whose probabilities make the score, counted from 0; empty for all.
+    validation_fraction : float
+        Share of the training images that is held out and judges the epochs; 0 trains on all of them, and epochs are
+        then judged on a part of the training images.
+    patience : int
+        Epochs without a better accuracy on the held-out images after which training stops; the weights of the best
+        epoch are then kept (early stopping). 0 trains to the end and keeps the last ones.
+    seed : int
+        Source of the weights, label codes, order of images and wrong labels.
+    threads : int
+        CPU threads; 0 leaves PyTorch's own choice. One is fastest for layers of a few hundred neurons, and gives the
+        same bits on machines with other numbers of cores.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is of the wrong type or beyond its limits, or values do not go together.
+
+    Examples
+    --------
+    >>> TrainingConfig(layers=(100, 100), epochs=3).voters
+    (0, 1)
+    """
+
+    layers: tuple[int, ...] = (200,)
+    probability: Probability = "symmetric"
+    alpha: float = 6.0
+    theta: float = 2.0
+    loss: Loss = "cross-entropy"
+    negatives: Negatives = "random"
+    epochs: int = 30
+    batch_size: int = 50
+    learning_rate: float = 0.003
+    schedule: Schedule = "linear"
+    label_code: LabelCoding = "random"
+    label_length: int = 100
+    label_density: float = 0.3
+    label_strength: float = 1.0
+    max_shift: int = 0
+    normalize_input: bool = True
+    voting_layers: tuple[int, ...] = ()
+    validation_fraction: float = 0.0
+    patience: int = 0
+    seed: int = 1
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = typed_value(field.name, getattr(self, field.name), field.default)
+            object.__setattr__(self, field.name, value)
+        check_config(self)
+
+    @property
+    def voters(self) -> tuple[int, ...]:
+        """Indices of the layers that vote."""
+        return self.voting_layers or tuple(range(len(self.layers)))
+
+    def replace(self, **changes: Any) -> "TrainingConfig":
+        """Return a copy with some values changed, checked anew."""
+        return self.from_mapping({**self.to_mapping(), **changes})
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return names and values, with lists for tuples, as TOML writes them."""
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], source: str = "the configuration") -> "TrainingConfig":
+        """Build a configuration from names and values; those that are missing take their defaults.
+
+        Parameters
+        ----------
+        mapping : mapping
+            Names and values.
+        source : str
+            Where they come from, for messages.
+
+        Returns
+        -------
+        TrainingConfig
+            The configuration.
+
+        Raises
+        ------
+        ConfigurationError
+            If a name is unknown, or a value is refused.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in mapping:
+            if name not in known:
+                nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+                raise ConfigurationError(
+                    f"{source} has an unknown key {name!r}; did you mean {nearest!r}? Known are {', '.join(known)}"
+                )
+        return cls(**mapping)
+
+    def to_toml(self) -> str:
+        """Return the configuration as TOML."""
+        return tomli_w.dumps(self.to_mapping())
+
+    @classmethod
+    def from_toml(cls, text: str, source: str = "the configuration") -> "TrainingConfig":
+        """Read a configuration from TOML.
+
+        Parameters
+        ----------
+        text : str
+            What `to_toml` wrote, or a part of it.
+        source : str
+            Where it comes from, for messages.
+
+        Returns
+        -------
+        TrainingConfig
+            The configuration.
+
+        Raises
+        ------
+        ConfigurationError
+            If `text` is no TOML, names a key that is unknown, or holds a value that is refused.
+        """
+        try:
+            mapping = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{source} is no valid TOML: {error}; mend that line") from error
+        return cls.from_mapping(mapping, source)
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainingConfig":
+        """Read a configuration from a TOML file.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+
+        Returns
+        -------
+        TrainingConfig
+            The configuration.
+
+        Raises
+        ------
+        ConfigurationError
+            If the file cannot be read, or `from_toml` refuses what it holds.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"configuration {path} cannot be read: {error}; name a TOML file") from error
+        return cls.from_toml(text, f"configuration {path}")

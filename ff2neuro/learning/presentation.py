@@ -1,0 +1,114 @@
+"""What is presented in an epoch: the order of the images, their shifts, and their wrong labels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from ff2neuro.data import Dataset
+from ff2neuro.errors import ConfigurationError
+from ff2neuro.learning.config import TrainingConfig
+from ff2neuro.learning.initial import epoch_chance
+
+__all__ = ["Batch", "Presenter"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that are presented together.
+
+    Attributes
+    ----------
+    images : Tensor of shape (batch_size, n_pixels)
+        Pixels in [0, 1].
+    labels : Tensor of int64, shape (batch_size,)
+        True classes.
+    wrong_labels : Tensor of int64, shape (batch_size,)
+        Evenly drawn wrong classes.
+    noise : Tensor of shape (batch_size, n_classes) or None
+        Gumbel numbers from which hard negatives are drawn.
+    """
+
+    images: Tensor
+    labels: Tensor
+    wrong_labels: Tensor
+    noise: Tensor | None
+
+
+class Presenter:
+    """Holds the training images as tensors and presents them in batches.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Images and labels.
+    trained_on : ndarray of int
+        Indices of the images to present.
+    config : TrainingConfig
+        Hyperparameters.
+
+    Raises
+    ------
+    ConfigurationError
+        If images are to be shifted that have no rows and columns.
+    """
+
+    def __init__(self, dataset: Dataset, trained_on: "np.typing.NDArray[np.int64]", config: TrainingConfig) -> None:
+        self._config, self._trained_on, self._n_classes = config, trained_on, dataset.n_classes
+        self._labels = torch.tensor(dataset.y_train)
+        self._images = torch.tensor(dataset.x_train)
+        margin = config.max_shift
+        if margin:
+            if len(dataset.image_shape) != 2:
+                raise ConfigurationError(
+                    f"max_shift is {margin}, but images of shape {dataset.image_shape} have no rows and columns to be "
+                    "shifted along; set it to 0"
+                )
+            rows, columns = dataset.image_shape
+            self._images = pad(self._images.view(-1, rows, columns), (margin,) * 4).flatten(1)
+            self._padded_columns = columns + 2 * margin
+            self._window = (torch.arange(rows)[:, None] * self._padded_columns + torch.arange(columns)).flatten()
+
+    @property
+    def n_images(self) -> int:
+        """Number of images in an epoch."""
+        return len(self._trained_on)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Present every image once.
+
+        Parameters
+        ----------
+        number : int
+            Number of the epoch, which with the seed determines all chance.
+
+        Yields
+        ------
+        Batch
+            The next images.
+        """
+        chance = epoch_chance(self._config.seed, number)
+        order = torch.tensor(chance.permutation(self._trained_on))
+        labels = self._labels[order]
+        wrong = (labels + torch.tensor(chance.integers(1, self._n_classes, self.n_images))) % self._n_classes
+        noise = None
+        if self._config.negatives == "hard":
+            noise = torch.tensor(chance.gumbel(size=(self.n_images, self._n_classes)).astype(np.float32))
+        corners = None
+        if self._config.max_shift:
+            shifts = torch.tensor(chance.integers(0, 2 * self._config.max_shift + 1, (2, self.n_images)))
+            corners = shifts[0] * self._padded_columns + shifts[1]
+        for start in range(0, self.n_images, self._config.batch_size):
+            part = slice(start, start + self._config.batch_size)
+            images = self._pixels(order[part], None if corners is None else corners[part])
+            yield Batch(images, labels[part], wrong[part], None if noise is None else noise[part])
+
+    def _pixels(self, indices: Tensor, corners: Tensor | None) -> Tensor:
+        """Return images, each seen through a window whose upper left corner is given."""
+        if corners is None:
+            return self._images[indices]
+        start = indices * self._images.shape[1] + corners
+        return self._images.flatten()[start[:, None] + self._window]

@@ -1,0 +1,198 @@
+"""All that training needs to go on from where it was, and the checkpoint file that holds it."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.errors import ConfigurationError, FileFormatError
+from ff2neuro.files import Tree, hdf5_bytes, open_hdf5, read_tree, write_bytes
+from ff2neuro.learning.config import TrainingConfig
+
+__all__ = ["TrainingState", "load_checkpoint", "save_checkpoint"]
+
+FORMAT = "ff2neuro-checkpoint"
+FORMAT_VERSION = 1
+
+#: Fields that hold one array per layer.
+_ARRAYS = ("weights", "first_moments", "second_moments", "best_weights")
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """Training after a whole number of epochs.
+
+    Chance enters through the configuration's seed and the number of the epoch alone, so no generator's state is kept.
+
+    Attributes
+    ----------
+    config : TrainingConfig
+        Hyperparameters.
+    dataset_name, dataset_checksum : str
+        Data set that is trained on.
+    data_file : str
+        The user's own file that it came from; empty for a known data set.
+    epoch : int
+        Epochs done.
+    step : int
+        Updates done, which Adam's bias correction counts.
+    weights, first_moments, second_moments : tuple of ndarray of float32, shape (n_out, n_in)
+        Weights of every layer and Adam's two moments of them.
+    metrics : tuple of str
+        One JSON object per epoch.
+    best_weights : tuple of ndarray of float32, shape (n_out, n_in)
+        Weights of the epoch that was best on held-out images; empty without early stopping.
+    """
+
+    config: TrainingConfig
+    dataset_name: str
+    dataset_checksum: str
+    data_file: str
+    epoch: int
+    step: int
+    weights: tuple[Array, ...]
+    first_moments: tuple[Array, ...]
+    second_moments: tuple[Array, ...]
+    metrics: tuple[str, ...]
+    best_weights: tuple[Array, ...] = ()
+
+    @property
+    def data_source(self) -> str:
+        """Name of the known data set, or path of the user's own file."""
+        return self.data_file or self.dataset_name
+
+    def to_tree(self) -> Tree:
+        """Return what a file holds of this state."""
+        groups = {name: {str(index): array for index, array in enumerate(getattr(self, name))} for name in _ARRAYS}
+        return {
+            "config": self.config.to_toml(),
+            "dataset_name": self.dataset_name,
+            "dataset_checksum": self.dataset_checksum,
+            "data_file": self.data_file,
+            "epoch": self.epoch,
+            "step": self.step,
+            "metrics": list(self.metrics),
+            **groups,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> "TrainingState":
+        """Build a state from what a file holds."""
+        return cls(
+            config=TrainingConfig.from_toml(tree["config"], "the checkpoint's configuration"),
+            dataset_name=str(tree["dataset_name"]),
+            dataset_checksum=str(tree["dataset_checksum"]),
+            data_file=str(tree["data_file"]),
+            epoch=int(tree["epoch"]),
+            step=int(tree["step"]),
+            metrics=tuple(tree["metrics"]),
+            **{name: _group(tree[name]) for name in _ARRAYS},
+        )
+
+    def require_same(self, config: TrainingConfig, dataset_name: str, dataset_checksum: str) -> None:
+        """Refuse to go on with another configuration or data set.
+
+        Parameters
+        ----------
+        config : TrainingConfig
+            Configuration that training is to go on with.
+        dataset_name, dataset_checksum : str
+            Data set that it is to go on with.
+
+        Raises
+        ------
+        ConfigurationError
+            If any of them differs; the message says in what.
+        """
+        ours, theirs = self.config.to_mapping(), config.to_mapping()
+        differences = [
+            f"{name} was {ours[name]!r} and is now {theirs[name]!r}" for name in ours if ours[name] != theirs[name]
+        ]
+        if (dataset_name, dataset_checksum) != (self.dataset_name, self.dataset_checksum):
+            differences.append(
+                f"the data set was {self.dataset_name} (checksum {self.dataset_checksum[:12]}) and is now "
+                f"{dataset_name} (checksum {dataset_checksum[:12]})"
+            )
+        if differences:
+            raise ConfigurationError(
+                f"training cannot be resumed: {'; '.join(differences)}; give the same again, or start anew with --force"
+            )
+
+
+def save_checkpoint(state: TrainingState, path: Path) -> None:
+    """Write a state to a checkpoint file.
+
+    Parameters
+    ----------
+    state : TrainingState
+        What to write.
+    path : Path
+        Where; the last checkpoint stays until the new one is whole.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    tree = state.to_tree()
+    content = {"format": FORMAT, "format_version": FORMAT_VERSION, "checksum": _checksum(state), "state": tree}
+    # Optimizer moments hardly compress, and packing them would cost more than an epoch of a small network.
+    write_bytes(path, hdf5_bytes(content, compress=False))
+
+
+def load_checkpoint(path: Path) -> TrainingState:
+    """Read a state from a checkpoint file.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `save_checkpoint` wrote.
+
+    Returns
+    -------
+    TrainingState
+        The state.
+
+    Raises
+    ------
+    FileFormatError
+        If the file does not exist, is damaged, is no checkpoint, or is of a newer format.
+    """
+    with open_hdf5(path, "checkpoint") as file:
+        if file.attrs.get("format") != FORMAT:
+            raise FileFormatError(f"{path} is not a checkpoint of ff2neuro; start anew with --force")
+        version = int(file.attrs["format_version"])
+        if version > FORMAT_VERSION:
+            raise FileFormatError(
+                f"checkpoint {path} has format {version}, this version reads up to {FORMAT_VERSION}; upgrade ff2neuro"
+            )
+        state = TrainingState.from_tree(read_tree(file["state"]))
+        if file.attrs["checksum"] != _checksum(state):
+            raise FileFormatError(f"checkpoint {path} is damaged: its checksum does not fit; start anew with --force")
+    return state
+
+
+def _group(tree: dict[str, Any]) -> tuple[Array, ...]:
+    return tuple(np.asarray(tree[str(index)], dtype=np.float32) for index in range(len(tree)))
+
+
+def _checksum(state: TrainingState) -> str:
+    """Return the SHA-256 of all that the state holds, for HDF5 does not notice a flipped bit."""
+    digest = hashlib.sha256()
+    for part in _parts(state):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _parts(state: TrainingState) -> Iterable[bytes]:
+    data = [state.dataset_name, state.dataset_checksum, state.data_file]
+    yield "\n".join([state.config.to_toml(), *data, str(state.epoch), str(state.step), *state.metrics]).encode()
+    for name in _ARRAYS:
+        for array in getattr(state, name):
+            yield np.ascontiguousarray(array).tobytes()

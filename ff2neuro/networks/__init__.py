@@ -1,0 +1,28 @@
+"""Networks as frozen values that hold NumPy arrays: analog and spiking, their label codes and their goodness head."""
+
+from ff2neuro.networks.analog import AnalogNetwork
+from ff2neuro.networks.goodness import GoodnessHead, Probability, layer_probabilities, predict_from_scores
+from ff2neuro.networks.labels import LabelCodes, one_hot_label_codes, random_label_codes
+from ff2neuro.networks.model_file import load_model, load_network, save_model
+from ff2neuro.networks.spiking import InputCode, InputCoding, SpikingLayer, SpikingNetwork
+from ff2neuro.networks.trace import Trace, TraceKind
+
+__all__ = [
+    "AnalogNetwork",
+    "GoodnessHead",
+    "InputCode",
+    "InputCoding",
+    "LabelCodes",
+    "Probability",
+    "SpikingLayer",
+    "SpikingNetwork",
+    "Trace",
+    "TraceKind",
+    "layer_probabilities",
+    "load_model",
+    "load_network",
+    "one_hot_label_codes",
+    "predict_from_scores",
+    "random_label_codes",
+    "save_model",
+]

@@ -1,0 +1,295 @@
+"""The spiking network: what the converter makes, the exporter writes and the readout needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.dynamics import Reset
+from ff2neuro.errors import NetworkError
+from ff2neuro.files import Tree, readonly
+from ff2neuro.networks.goodness import GoodnessHead
+from ff2neuro.networks.labels import LabelCodes
+from ff2neuro.networks.trace import Trace
+
+__all__ = ["InputCode", "InputCoding", "SpikingLayer", "SpikingNetwork"]
+
+Array = npt.NDArray[Any]
+InputCoding = Literal["constant", "regular", "bernoulli"]
+
+#: Largest graded input that Lava's first Dense takes (8 message bits).
+MAX_GRADED_INPUT = 255
+
+
+@dataclass(frozen=True, eq=False)
+class InputCode:
+    """How an image and a label hypothesis become input events.
+
+    Attributes
+    ----------
+    coding : {"constant", "regular", "bernoulli"}
+        Graded integers, the same at every step; evenly spaced spikes; or spikes drawn with a probability.
+    scale : float
+        Mean input per step that stands for a pixel of 1: ``2**bits - 1`` for constant coding, the spike rate of a
+        full pixel for the others.
+    label_codes : LabelCodes
+        Codes of the classes.
+    image_shape : tuple of int
+        Shape of an image.
+    seed : int
+        Seed of Bernoulli coding.
+
+    Raises
+    ------
+    NetworkError
+        If the scale does not suit the coding, or the label's amplitude is beyond what the coding can carry.
+    """
+
+    coding: InputCoding
+    scale: float
+    label_codes: LabelCodes
+    image_shape: tuple[int, ...]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.coding not in get_args(InputCoding):
+            raise NetworkError(f"unknown input coding {self.coding!r}; known are {', '.join(get_args(InputCoding))}")
+        limit = MAX_GRADED_INPUT if self.coding == "constant" else 1
+        if not 0 < self.scale <= limit:
+            raise NetworkError(f"input scale is {self.scale}; {self.coding} coding takes more than 0 and up to {limit}")
+        if self.label_amplitude > limit or self.label_amplitude <= 0:
+            raise NetworkError(
+                f"the label code's amplitude is {self.label_amplitude} (strength {self.label_codes.strength} at scale "
+                f"{self.scale}); {self.coding} coding takes more than 0 and up to {limit}: lower the label strength "
+                "or the input bits"
+            )
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of pixels of an image."""
+        return int(np.prod(self.image_shape))
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of input channels: pixels and label code."""
+        return self.n_pixels + self.label_codes.length
+
+    @property
+    def label_amplitude(self) -> float:
+        """Mean input per step of a one in a label code; an integer for constant coding."""
+        amplitude = self.label_codes.strength * self.scale
+        return float(round(amplitude)) if self.coding == "constant" else float(amplitude)
+
+    def to_tree(self) -> Tree:
+        """Return what a file holds of this code."""
+        return {
+            "coding": self.coding,
+            "scale": float(self.scale),
+            "label_codes": self.label_codes.to_tree(),
+            "image_shape": np.asarray(self.image_shape, dtype=np.int64),
+            "seed": int(self.seed),
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> "InputCode":
+        """Build a code from what a file holds."""
+        return cls(
+            coding=tree["coding"],
+            scale=float(tree["scale"]),
+            label_codes=LabelCodes.from_tree(tree["label_codes"]),
+            image_shape=tuple(int(size) for size in tree["image_shape"]),
+            seed=int(tree["seed"]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingLayer:
+    """A weight matrix and the neurons behind it.
+
+    Attributes
+    ----------
+    weight : ndarray of float64, shape (n_out, n_in)
+        Synaptic weights; integer codes if the network is quantised.
+    v_threshold : ndarray of float64, shape (n_out,)
+        Firing thresholds in the units of the weights; k + 1/2 if the network is quantised.
+    leak : int
+        Numerator n of the leak n/4096 per step of the membrane potential; 0 for an integrate-and-fire neuron.
+    reset : {"zero", "subtract"}
+        What a spike does to the membrane potential.
+    gain : float
+        Activity of the analog network that one spike stands for.
+    winners : int
+        How many neurons may spike in a step; 0 for all, which is all that NIR can say.
+    v_init : ndarray of float64, shape (n_out,)
+        Membrane potential at the start of a presentation, in the units of the weights; 0 is all that NIR can say.
+
+    Raises
+    ------
+    NetworkError
+        If shapes do not fit, or a value is NaN, infinite or out of its range.
+    """
+
+    weight: npt.NDArray[np.float64]
+    v_threshold: npt.NDArray[np.float64]
+    leak: int = 0
+    reset: Reset = "zero"
+    gain: float = 1.0
+    winners: int = 0
+    v_init: npt.NDArray[np.float64] | float = 0.0
+
+    def __post_init__(self) -> None:
+        weight = readonly(self.weight, np.float64)
+        if weight.ndim != 2 or not np.isfinite(weight).all():
+            raise NetworkError(f"weight of shape {weight.shape} must be a matrix of finite numbers")
+        v_threshold = readonly(np.broadcast_to(self.v_threshold, (weight.shape[0],)), np.float64)
+        if not (np.isfinite(v_threshold).all() and (v_threshold > 0).all()):
+            raise NetworkError(f"thresholds must be positive and finite; the lowest is {v_threshold.min()}")
+        if not 0 <= self.leak < 4096:
+            raise NetworkError(f"leak is {self.leak}/4096; the numerator must lie in 0..4095")
+        if self.reset not in get_args(Reset):
+            raise NetworkError(f"unknown reset {self.reset!r}; known are {', '.join(get_args(Reset))}")
+        if not (np.isfinite(self.gain) and self.gain > 0):
+            raise NetworkError(f"latent gain is {self.gain}; it must be positive and finite")
+        if not 0 <= self.winners <= weight.shape[0]:
+            raise NetworkError(f"{self.winners} neurons are to win a step, of {weight.shape[0]}; take 0 for all")
+        v_init = readonly(np.broadcast_to(self.v_init, (weight.shape[0],)), np.float64)
+        if not (np.isfinite(v_init).all() and (v_init <= v_threshold).all()):
+            raise NetworkError(f"initial potentials reach {v_init.max()}; they must be finite and up to the threshold")
+        object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "v_threshold", v_threshold)
+        object.__setattr__(self, "v_init", v_init)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return int(self.weight.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingNetwork:
+    """A chain of spiking layers, with all that the readout must know.
+
+    Attributes
+    ----------
+    layers : tuple of SpikingLayer
+        First to last.
+    input_code : InputCode
+        How images and hypotheses become input events.
+    head : GoodnessHead
+        How spike counts become scores.
+    n_time_steps : int
+        Number of time steps T of a presentation.
+    dt : float
+        Length of a time step [s].
+    notes : tuple of str
+        Every approximation that was made, with its measured size.
+    provenance : mapping
+        How the network came to be. Strings and numbers only.
+    trace : Trace or None
+        Output trace on which the goodness is built; None for spike counts times the layers' gains.
+
+    Raises
+    ------
+    NetworkError
+        If layers do not fit each other or the input, or there are fewer than one time step.
+    """
+
+    layers: tuple[SpikingLayer, ...]
+    input_code: InputCode
+    head: GoodnessHead
+    n_time_steps: int
+    dt: float = 1e-4
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, str | int | float] = field(default_factory=dict)
+    trace: Trace | None = None
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise NetworkError("the network has no layers; it needs at least one")
+        if self.n_time_steps < 1:
+            raise NetworkError(f"the number of time steps is {self.n_time_steps}; it must be at least 1")
+        if not (np.isfinite(self.dt) and self.dt > 0):
+            raise NetworkError(f"dt is {self.dt} s; it must be positive and finite")
+        n_in = self.input_code.n_inputs
+        for index, layer in enumerate(self.layers):
+            if layer.weight.shape[1] != n_in:
+                raise NetworkError(f"layer {index} takes {layer.weight.shape[1]} inputs, but is given {n_in}")
+            n_in = layer.n_neurons
+        if max(self.head.voting_layers) >= len(self.layers):
+            raise NetworkError(f"layer {max(self.head.voting_layers)} is to vote; there are {len(self.layers)} layers")
+
+    @property
+    def reset(self) -> Reset:
+        """Reset rule of the layers, which all share one."""
+        return self.layers[0].reset
+
+    def _v_init_tree(self) -> Tree | None:
+        """Initial potentials of the layers that have any, by index; None if none has."""
+        given = {str(index): layer.v_init for index, layer in enumerate(self.layers) if np.any(layer.v_init)}
+        return given or None
+
+    def readout_tree(self) -> Tree:
+        """Return all but weights and thresholds: what the ``ff2neuro`` group of a NIR file holds."""
+        return {
+            "input_code": self.input_code.to_tree(),
+            "head": self.head.to_tree(),
+            "gains": np.array([layer.gain for layer in self.layers]),
+            "leaks": np.array([layer.leak for layer in self.layers], dtype=np.int64),
+            "v_init": self._v_init_tree(),
+            "reset": self.reset,
+            "n_time_steps": int(self.n_time_steps),
+            "dt": float(self.dt),
+            "trace": self.trace.to_tree() if self.trace is not None else None,
+            "notes": list(self.notes),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_readout_tree(cls, tree: Tree, weights: list[Array], v_thresholds: list[Array]) -> "SpikingNetwork":
+        """Build a network from a NIR file's ``ff2neuro`` group and the parameters of its nodes."""
+        v_init = tree.get("v_init") or {}
+        layers = tuple(
+            SpikingLayer(
+                weight,
+                v_threshold,
+                leak=int(leak),
+                reset=tree["reset"],
+                gain=float(gain),
+                v_init=v_init.get(str(index), 0.0),
+            )
+            for index, (weight, v_threshold, leak, gain) in enumerate(
+                zip(weights, v_thresholds, tree["leaks"], tree["gains"], strict=True)
+            )
+        )
+        return cls(
+            layers=layers,
+            input_code=InputCode.from_tree(tree["input_code"]),
+            head=GoodnessHead.from_tree(tree["head"]),
+            n_time_steps=int(tree["n_time_steps"]),
+            dt=float(tree["dt"]),
+            trace=Trace.from_tree(tree["trace"]) if tree.get("trace") is not None else None,
+            notes=tuple(tree.get("notes", ())),
+            provenance=tree.get("provenance", {}),
+        )
+
+    def to_tree(self) -> Tree:
+        """Return what a model file holds of this network."""
+        return {
+            "weights": {str(index): layer.weight for index, layer in enumerate(self.layers)},
+            "v_thresholds": {str(index): layer.v_threshold for index, layer in enumerate(self.layers)},
+            "winners": np.array([layer.winners for layer in self.layers], dtype=np.int64),
+            "readout": self.readout_tree(),
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> "SpikingNetwork":
+        """Build a network from what a model file holds."""
+        indices = [str(index) for index in range(len(tree["weights"]))]
+        weights, v_thresholds = ([tree[name][index] for index in indices] for name in ("weights", "v_thresholds"))
+        network = cls.from_readout_tree(tree["readout"], weights, v_thresholds)
+        layers = [
+            replace(layer, winners=int(winners)) for layer, winners in zip(network.layers, tree["winners"], strict=True)
+        ]
+        return replace(network, layers=tuple(layers))

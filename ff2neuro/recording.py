@@ -1,0 +1,342 @@
+"""What a machine did: spike counts or spikes of every layer, for every image and label hypothesis."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.errors import ConfigurationError, FileFormatError
+from ff2neuro.files import SafeFile, atomic_path
+
+__all__ = ["Kind", "Recording", "RecordingHeader", "RecordingWriter"]
+
+Kind = Literal["counts", "spikes"]
+Array = npt.NDArray[Any]
+
+FORMAT = "ff2neuro-recording"
+FORMAT_VERSION = 1
+
+# HDF5 refuses to open two files of one name, even where neither is on a disk.
+_memory_names = count()
+
+
+@dataclass(frozen=True)
+class RecordingHeader:
+    """What every reader of a recording must know.
+
+    Attributes
+    ----------
+    layers : mapping of str to int
+        Number of neurons of every recorded layer, in the order of the network, by the name of its neuron node.
+    n_images, n_hypotheses, n_time_steps : int
+        Sizes of the axes.
+    kind : {"counts", "spikes"}
+        Whether spikes are summed over time.
+    backend, backend_version : str
+        The machine.
+    arithmetic : {"fixed", "float"}
+        Which of the two arithmetics of `ff2neuro.dynamics` the machine used.
+    dt : float
+        Length of a time step [s].
+    states : bool
+        Whether u and v of every step are there as well.
+    """
+
+    layers: Mapping[str, int]
+    n_images: int
+    n_hypotheses: int
+    n_time_steps: int
+    kind: Kind
+    backend: str
+    backend_version: str
+    arithmetic: str
+    dt: float
+    states: bool = False
+
+
+class Recording:
+    """Spikes of every layer, read from HDF5 as they are asked for.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open file, closed by `close`.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not a recording, or one of a newer format.
+    """
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        if file.attrs.get("format") != FORMAT:
+            raise FileFormatError(f"{file.filename} is not a recording of ff2neuro; make one with `ff2neuro run`")
+        version = int(file.attrs["format_version"])
+        if version > FORMAT_VERSION:
+            raise FileFormatError(
+                f"{file.filename} has recording format {version}, this version reads up to {FORMAT_VERSION}; "
+                "upgrade ff2neuro"
+            )
+        names = [str(name) for name in file.attrs["layers"]]
+        kind: Kind = "spikes" if file.attrs["kind"] == "spikes" else "counts"
+        first = file[f"layers/{names[0]}/{kind}"]
+        self.header = RecordingHeader(
+            layers={name: int(file[f"layers/{name}/{kind}"].shape[-1]) for name in names},
+            n_images=int(first.shape[0]),
+            n_hypotheses=int(first.shape[1]),
+            n_time_steps=int(file.attrs["n_time_steps"]),
+            kind=kind,
+            backend=str(file.attrs["backend"]),
+            backend_version=str(file.attrs["backend_version"]),
+            arithmetic=str(file.attrs["arithmetic"]),
+            dt=float(file.attrs["dt"]),
+            states=bool(file.attrs["states"]),
+        )
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Recording":
+        """Open a recording on disk.
+
+        Parameters
+        ----------
+        path : Path or str
+            File written by a backend.
+
+        Returns
+        -------
+        Recording
+            To be closed, or used in a ``with`` block.
+
+        Raises
+        ------
+        FileFormatError
+            If the file does not exist, is damaged, is no recording, or is of a newer format.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise FileFormatError(f"recording {path} does not exist; check the path")
+        try:
+            return cls(h5py.File(path, "r"))
+        except (OSError, KeyError) as error:
+            raise FileFormatError(f"recording {path} cannot be read: damaged, truncated or of another kind") from error
+
+    @property
+    def layer_names(self) -> list[str]:
+        """Names of the recorded layers, in the order of the network."""
+        return list(self.header.layers)
+
+    def counts(self, layer: str, start: int = 0, stop: int | None = None) -> Array:
+        """Read spike counts.
+
+        Parameters
+        ----------
+        layer : str
+            Name of the layer.
+        start, stop : int, optional
+            Range of images; all by default.
+
+        Returns
+        -------
+        ndarray of int, shape (stop - start, n_hypotheses, n_neurons)
+            Number of spikes of each neuron in each presentation.
+        """
+        data: Array = self._file[f"layers/{layer}/{self.header.kind}"][start:stop]
+        return data if self.header.kind == "counts" else data.sum(axis=2, dtype=np.uint16)
+
+    def spikes(self, layer: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.bool_]:
+        """Read spikes bin by bin.
+
+        Parameters
+        ----------
+        layer : str
+            Name of the layer.
+        start, stop : int, optional
+            Range of images; all by default.
+
+        Returns
+        -------
+        ndarray of bool, shape (stop - start, n_hypotheses, n_time_steps, n_neurons)
+            Bin t answers input bin t.
+
+        Raises
+        ------
+        ConfigurationError
+            If only counts were recorded.
+        """
+        if self.header.kind != "spikes":
+            raise ConfigurationError("this recording holds spike counts, not spikes; run again with --record spikes")
+        return np.asarray(self._file[f"layers/{layer}/spikes"][start:stop], dtype=bool)
+
+    def state(self, variable: Literal["u", "v"], layer: str, start: int = 0, stop: int | None = None) -> Array:
+        """Read the synaptic current or the membrane potential after each step.
+
+        Parameters
+        ----------
+        variable : {"u", "v"}
+            Which.
+        layer : str
+            Name of the layer.
+        start, stop : int, optional
+            Range of images; all by default.
+
+        Returns
+        -------
+        ndarray of shape (stop - start, n_hypotheses, n_time_steps, n_neurons)
+            In the units of the machine's arithmetic (1/64 of a weight unit in fixed point).
+
+        Raises
+        ------
+        ConfigurationError
+            If the states were not recorded.
+        """
+        if not self.header.states:
+            raise ConfigurationError("this recording holds no states; run again asking for them")
+        data: Array = self._file[f"layers/{layer}/{variable}"][start:stop]
+        return data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> "Recording":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+
+class RecordingWriter:
+    """Writes a recording a chunk of images at a time; the file appears when all is written.
+
+    Parameters
+    ----------
+    header : RecordingHeader
+        What will be written.
+    path : Path or str, optional
+        Where; by default in memory.
+
+    Examples
+    --------
+    >>> header = RecordingHeader({"layer_0_spikes": 2}, 1, 1, 4, "counts", "reference", "0", "fixed", 1e-4)
+    >>> with RecordingWriter(header) as writer:
+    ...     writer.write(0, {"layer_0_spikes": np.ones((1, 1, 4, 2), dtype=bool)})
+    >>> writer.finish().counts("layer_0_spikes").tolist()
+    [[[4, 4]]]
+    """
+
+    def __init__(self, header: RecordingHeader, path: Path | str | None = None) -> None:
+        self.header = header
+        self._path = None if path is None else Path(path)
+        self._stack = ExitStack()
+        self._file: h5py.File | None = None
+        self._disk: SafeFile | None = None
+
+    def __enter__(self) -> "RecordingWriter":
+        if self._path is None:
+            # Held by HDF5 in memory; `finish` hands the same open file on.
+            name = f"recording-{next(_memory_names)}"
+            self._file = h5py.File(name, "w", driver="core", backing_store=False)
+        else:
+            temporary = self._stack.enter_context(atomic_path(self._path))
+            self._disk = SafeFile(temporary)
+            self._stack.callback(self._close_disk)
+            self._file = h5py.File(self._disk, "w")
+        self._prepare(self._file)
+        return self
+
+    def _close_disk(self) -> None:
+        """Close HDF5 before the file under it, and say what the disk could not take."""
+        if self._file is not None:
+            self._file.close()
+        if self._disk is not None:
+            self._disk.close()
+            self._disk.check()
+
+    def _prepare(self, file: h5py.File) -> None:
+        header = self.header
+        file.attrs.update(
+            format=FORMAT,
+            format_version=FORMAT_VERSION,
+            layers=list(header.layers),
+            kind=header.kind,
+            n_time_steps=header.n_time_steps,
+            backend=header.backend,
+            backend_version=header.backend_version,
+            arithmetic=header.arithmetic,
+            dt=header.dt,
+            states=header.states,
+        )
+        for name, n_neurons in header.layers.items():
+            group = file.create_group(f"layers/{name}")
+            for dataset, dtype, stepwise in self._datasets():
+                steps = (header.n_time_steps,) if stepwise else ()
+                shape = (header.n_images, header.n_hypotheses, *steps, n_neurons)
+                # One image per chunk; an empty data set can have no chunks.
+                stored: dict[str, Any] = {"chunks": (1, *shape[1:]), "compression": "lzf"} if 0 not in shape else {}
+                group.create_dataset(dataset, shape, dtype, **stored)
+
+    def _datasets(self) -> Iterator[tuple[str, Any, bool]]:
+        yield (self.header.kind, np.uint16 if self.header.kind == "counts" else np.uint8, self.header.kind == "spikes")
+        if self.header.states:
+            dtype = np.int32 if self.header.arithmetic == "fixed" else np.float64
+            yield ("u", dtype, True)
+            yield ("v", dtype, True)
+
+    def write(
+        self,
+        start: int,
+        spikes: Mapping[str, Array],
+        states: Mapping[str, Sequence[Array]] | None = None,
+    ) -> None:
+        """Write a chunk of images.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first image of the chunk.
+        spikes : mapping of str to ndarray
+            For every layer, spikes of shape (n, n_hypotheses, n_time_steps, n_neurons), or counts of shape
+            (n, n_hypotheses, n_neurons) if the recording is one of counts.
+        states : mapping of str to (u, v), optional
+            For every layer two arrays of shape (n, n_hypotheses, n_time_steps, n_neurons).
+        """
+        if self._file is None:
+            raise RuntimeError("a RecordingWriter is used inside a `with` block")
+        for name, data in spikes.items():
+            summed = self.header.kind == "counts" and data.ndim == 4
+            values = data.sum(axis=2, dtype=np.uint16) if summed else data
+            self._file[f"layers/{name}/{self.header.kind}"][start : start + len(data)] = values
+        for name, (u, v) in (states or {}).items():
+            self._file[f"layers/{name}/u"][start : start + len(u)] = u
+            self._file[f"layers/{name}/v"][start : start + len(v)] = v
+        if self._disk is not None:
+            self._disk.check()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._path is None and self._file is not None:
+            self._file.close()
+        self._stack.__exit__(kind, error, trace)
+
+    def finish(self) -> Recording:
+        """Return the recording that was written.
+
+        Returns
+        -------
+        Recording
+            Open for reading; to be called after the ``with`` block.
+        """
+        if self._path is not None:
+            return Recording.open(self._path)
+        if self._file is None:
+            raise RuntimeError("a RecordingWriter is used inside a `with` block")
+        return Recording(self._file)

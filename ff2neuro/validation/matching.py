@@ -1,0 +1,100 @@
+"""Refusing to compare what does not belong together."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.errors import ConfigurationError, DatasetError
+from ff2neuro.networks import AnalogNetwork, SpikingNetwork
+from ff2neuro.recording import Recording
+
+__all__ = ["require_data", "require_match"]
+
+Array = npt.NDArray[Any]
+
+
+def require_match(analog: AnalogNetwork, spiking: SpikingNetwork, recording: Recording) -> None:
+    """Refuse a network or a recording that cannot stem from the analog network.
+
+    Parameters
+    ----------
+    analog, spiking : AnalogNetwork, SpikingNetwork
+        The two networks.
+    recording : Recording
+        What a machine did with the spiking one.
+
+    Raises
+    ------
+    ConfigurationError
+        If layers, classes, image size or number of time steps differ; the message says which.
+    """
+    widths = tuple(layer.n_neurons for layer in spiking.layers)
+    if widths != analog.widths:
+        raise ConfigurationError(
+            f"the NIR file has layers of {_list(widths)} neurons, the run's model {_list(analog.widths)}; "
+            "validate the file that was exported from this run"
+        )
+    code = spiking.input_code
+    if (code.n_pixels, code.label_codes.n_classes) != (analog.n_pixels, analog.n_classes):
+        raise ConfigurationError(
+            f"the NIR file takes {code.n_pixels} pixels and {code.label_codes.n_classes} classes, the run's model "
+            f"{analog.n_pixels} and {analog.n_classes}; validate the file that was exported from this run"
+        )
+    if spiking.head.voting_layers != analog.head.voting_layers:
+        raise ConfigurationError(
+            f"in the NIR file the layers {_list(spiking.head.voting_layers)} vote, in the run's model "
+            f"{_list(analog.head.voting_layers)}; validate the file that was exported from this run"
+        )
+    header = recording.header
+    for what, recorded, expected in (
+        ("layers of neurons", _list(header.layers.values()), _list(widths)),
+        ("label hypotheses", header.n_hypotheses, analog.n_classes),
+        ("time steps", header.n_time_steps, spiking.n_time_steps),
+    ):
+        if recorded != expected:
+            raise ConfigurationError(
+                f"the recording has {what}: {recorded}, the NIR file {expected}; run this file again: ff2neuro run"
+            )
+
+
+def require_data(analog: AnalogNetwork, recording: Recording, images: Array, labels: Array) -> None:
+    """Refuse images and labels that do not belong to the model and the recording.
+
+    Parameters
+    ----------
+    analog : AnalogNetwork
+        The model.
+    recording : Recording
+        What a machine did with the images.
+    images : ndarray of shape (n_images, n_pixels)
+        Pixels in [0, 1].
+    labels : ndarray of int, shape (n_images,)
+        Their classes.
+
+    Raises
+    ------
+    DatasetError
+        If there are no images, or they are of another size than the model's, or labels are missing or beyond its
+        classes.
+    ConfigurationError
+        If the recording holds another number of images.
+    """
+    if len(images) == 0:
+        raise DatasetError("there are no images to judge by; give at least one")
+    analog.check_images(images)
+    if labels.shape != (len(images),):
+        raise DatasetError(f"there are {len(images)} images and labels of shape {labels.shape}; give one label each")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= analog.n_classes:
+        raise DatasetError(
+            f"labels lie in {labels.min()}..{labels.max()}; the model knows the classes 0..{analog.n_classes - 1}"
+        )
+    if recording.header.n_images != len(images):
+        raise ConfigurationError(
+            f"the recording holds {recording.header.n_images} images, given are {len(images)}; "
+            "pass the number that was recorded with --samples"
+        )
+
+
+def _list(sizes: Any) -> str:
+    return ", ".join(str(size) for size in sizes)

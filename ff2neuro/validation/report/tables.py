@@ -1,0 +1,159 @@
+"""The tables that both forms of a report share: headings and rows of text."""
+
+from dataclasses import dataclass
+
+from ff2neuro.analysis.statistics import Interval
+from ff2neuro.validation.verdict import Verdict
+
+__all__ = ["Table", "tables"]
+
+#: Figures of a layer: what a reader sees, and the field of `LayerFigures`.
+_AGREEMENT = (
+    ("cosine", "cosine"),
+    ("shuffled images", "cosine_shuffled"),
+    ("CKA", "cka"),
+    ("Pearson", "pearson"),
+    ("RSA", "rsa"),
+    ("neighbours shared", "neighbour_overlap"),
+    ("activity bias", "activity_bias"),
+    ("activity RMS error", "activity_rms_error"),
+)
+_SIDES = (
+    ("Hoyer", "hoyer_{}"),
+    ("Hoyer, plain", "hoyer_{}_plain"),
+    ("Hoyer, predicted label", "hoyer_{}_predicted"),
+    ("separability", "separability_{}"),
+    ("separability, predicted label", "separability_{}_predicted"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes
+    ----------
+    name : str
+        Short name for the code that places it.
+    caption : str
+        What it shows.
+    heading : tuple of str
+        Names of the columns.
+    rows : tuple of tuple of str
+        The cells.
+    """
+
+    name: str
+    caption: str
+    heading: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables(verdict: Verdict) -> dict[str, Table]:
+    """Return the tables of a verdict by name.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        What to show.
+
+    Returns
+    -------
+    dict of str to Table
+        ``checks``, ``accuracy``, ``classes``, ``agreement``, ``sides`` and ``neurons``.
+    """
+    made = (_checks(verdict), _accuracy(verdict), _classes(verdict), *_layers(verdict))
+    return {table.name: table for table in made}
+
+
+def _checks(verdict: Verdict) -> Table:
+    # Failed ones first: that is what a reader came for.
+    ordered = sorted(verdict.checks, key=lambda check: check.passed)
+    rows = tuple(
+        (check.figure, number(check.value), f"{check.relation} {check.limit:g}", "passed" if check.passed else "FAILED")
+        for check in ordered
+    )
+    return Table("checks", "Gate", ("figure", "found", "limit", "outcome"), rows)
+
+
+def _accuracy(verdict: Verdict) -> Table:
+    rows = [
+        (
+            name,
+            percent(side.accuracy),
+            percent_interval(side.accuracy_interval),
+            str(side.n_correct),
+            str(side.n_ties),
+            number(None if side.margin_quartiles is None else side.margin_quartiles[1]),
+        )
+        for name, side in (("analog", verdict.analog), ("spiking", verdict.spiking))
+    ]
+    heading = ("network", "accuracy", "95 % interval", "correct", "ties", "median margin")
+    return Table("accuracy", f"Accuracy on {verdict.n_samples} images", heading, tuple(rows))
+
+
+def _classes(verdict: Verdict) -> Table:
+    rows = tuple(
+        (str(row["label"]), str(row["n_samples"]), percent(row["analog"]), percent(row["spiking"]))
+        for row in verdict.classes
+    )
+    return Table("classes", "Accuracy per class", ("class", "images", "analog", "spiking"), rows)
+
+
+def _layers(verdict: Verdict) -> tuple[Table, ...]:
+    agreement = tuple((layer.name, *(number(getattr(layer, key)) for _, key in _AGREEMENT)) for layer in verdict.layers)
+    sides = tuple(
+        (layer.name, side, *(number(getattr(layer, key.format(side))) for _, key in _SIDES))
+        for layer in verdict.layers
+        for side in ("analog", "spiking")
+    )
+    neurons = tuple(
+        (
+            layer.name,
+            str(layer.n_neurons),
+            str(layer.n_silent_analog),
+            str(layer.n_silent_spiking),
+            str(layer.n_saturated),
+        )
+        for layer in verdict.layers
+    )
+    return (
+        Table("agreement", "Agreement of latents", ("layer", *(name for name, _ in _AGREEMENT)), agreement),
+        Table("sides", "Latents of both networks", ("layer", "network", *(name for name, _ in _SIDES)), sides),
+        Table("neurons", "Neurons", ("layer", "neurons", "silent analog", "silent spiking", "saturated"), neurons),
+    )
+
+
+def number(value: float | None) -> str:
+    """Return a figure as text; "not computed" where there is none."""
+    return "not computed" if value is None else f"{value:.4f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a share as per cent."""
+    return "not computed" if value is None else f"{100 * value:.2f} %"
+
+
+def percent_interval(interval: Interval | None) -> str:
+    """Return an interval of shares as per cent."""
+    return "not computed" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f} %"
+
+
+def drop_sentence(verdict: Verdict) -> str:
+    """Return what the accuracy drop is and what chance could do to it."""
+    sentence = f"Accuracy drop: {verdict.accuracy_drop_pp:.2f} percentage points"
+    if verdict.accuracy_drop_interval_pp is not None:
+        low, high = verdict.accuracy_drop_interval_pp
+        sentence += f" (95 % bootstrap interval {low:.2f} to {high:.2f})"
+    if verdict.mcnemar_p_value is not None:
+        sentence += f"; McNemar's exact test: p = {verdict.mcnemar_p_value:.3g}"
+    return f"{sentence}. Same prediction on {percent(verdict.prediction_agreement)} of the images."
+
+
+def headline(verdict: Verdict) -> str:
+    """Return the verdict in one line."""
+    backend = verdict.backend
+    return (
+        f"{'PASSED' if verdict.passed else 'FAILED'}: {verdict.n_samples} images on {backend.name} {backend.version} "
+        f"({backend.arithmetic} arithmetic, {verdict.n_time_steps} time steps)"
+    )

@@ -1,0 +1,142 @@
+"""What a machine is to the rest of the program: a graph and input events in, a recording out."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+
+import nir
+
+from ff2neuro.dynamics import Reset
+from ff2neuro.errors import ConfigurationError
+from ff2neuro.inputs import InputSource
+from ff2neuro.recording import Kind, Recording
+
+__all__ = ["Backend", "RunConfig", "available_backends", "get_backend"]
+
+# One row per machine: where its class lives. Imported only when asked for, since some load whole frameworks.
+_BACKENDS = {
+    "reference": ("ff2neuro.hardware.reference_backend.backend", "ReferenceBackend"),
+    "lava": ("ff2neuro.hardware.lava_backend.backend", "LavaBackend"),
+    "snntorch": ("ff2neuro.hardware.snntorch_backend.backend", "SnnTorchBackend"),
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a graph does not say and a run must know.
+
+    Attributes
+    ----------
+    dt : float
+        Length of a time step [s].
+    reset : {"zero", "subtract"}
+        What a spike does to the membrane potential; NIR can express only "zero".
+    record : {"counts", "spikes"}
+        Whether to sum spikes over time.
+    states : bool
+        Whether to record u and v after each step as well, where the machine can.
+    time_limit : float or None
+        Seconds after which a machine that makes no progress is given up.
+
+    Raises
+    ------
+    ConfigurationError
+        If `dt` is not positive.
+    """
+
+    dt: float = 1e-4
+    reset: Reset = "zero"
+    record: Kind = "counts"
+    states: bool = False
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.dt < float("inf"):
+            raise ConfigurationError(f"dt is {self.dt} s; it must be positive and finite")
+
+
+class Backend(ABC):
+    """A machine that runs NIR graphs.
+
+    Used as a context manager: machines that must be started are started on entry and stopped on exit.
+    """
+
+    #: Name on the command line.
+    name: str
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Version of the machine or its simulator."""
+
+    @abstractmethod
+    def run(
+        self, graph: nir.NIRGraph, inputs: InputSource, config: RunConfig | None = None, out: Path | None = None
+    ) -> Recording:
+        """Run every presentation through the graph, each from rest.
+
+        Parameters
+        ----------
+        graph : nir.NIRGraph
+            A chain from one input to one output; left untouched.
+        inputs : InputSource
+            Input events.
+        config : RunConfig, optional
+            What the graph does not say.
+        out : Path, optional
+            Where to write the recording; by default it stays in memory.
+
+        Returns
+        -------
+        Recording
+            Spikes of every spiking layer, under the name of its node; bin t answers input bin t.
+
+        Raises
+        ------
+        GraphError
+            If the machine cannot honour the graph exactly.
+        RangeError
+            If weights, thresholds, inputs or currents are beyond what the machine can hold.
+        BackendError
+            If the machine fails.
+        """
+
+    def __enter__(self) -> "Backend":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+def available_backends() -> list[str]:
+    """Return the names of all backends, installed or not."""
+    return list(_BACKENDS)
+
+
+def get_backend(name: str) -> Backend:
+    """Return a backend by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `available_backends`.
+
+    Returns
+    -------
+    Backend
+        Not yet started.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no backend of that name.
+    """
+    if name not in _BACKENDS:
+        raise ConfigurationError(f"unknown backend {name!r}; known are {', '.join(_BACKENDS)}")
+    module, attribute = _BACKENDS[name]
+    backend: Backend = getattr(import_module(module), attribute)()
+    return backend

@@ -1,0 +1,267 @@
+"""The worker as the main program sees it: started, spoken to, and ended for certain."""
+
+import os
+import select
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ff2neuro.errors import BackendError
+from ff2neuro.hardware.lava_backend.environment import child_environment
+from ff2neuro.hardware.lava_backend.process_group import ProcessGroup
+from ff2neuro.hardware.lava_backend.worker.protocol import (
+    PREFIX,
+    PROTOCOL_VERSION,
+    Frame,
+    ProtocolError,
+    decode,
+    encode,
+    parse_prefix,
+)
+
+__all__ = ["DEFAULT_TIME_LIMIT", "WorkerProcess"]
+
+SCRIPT = Path(__file__).parent / "worker" / "__main__.py"
+#: Seconds without a sign of life after which Lava is given up.
+DEFAULT_TIME_LIMIT = 60.0
+#: Seconds for the interpreter to start and import Lava, which takes long where the disk is slow.
+START_LIMIT = 60.0
+#: Seconds between two looks at whether the worker is still there.
+POLL_INTERVAL = 0.2
+#: Seconds for a clean stop.
+EXIT_LIMIT = 5.0
+#: Lines of Lava's own words in an error.
+LOG_LINES = 40
+
+
+class WorkerProcess:
+    """A worker, from start to end.
+
+    Parameters
+    ----------
+    python : str
+        Interpreter that has Lava.
+    time_limit : float, optional
+        Seconds without a sign of life after which the worker is given up and ended.
+    script : Path, optional
+        Program of the worker, ours by default.
+
+    Raises
+    ------
+    BackendError
+        If the worker does not start, or speaks another version of the protocol.
+    """
+
+    def __init__(self, python: str, time_limit: float | None = None, script: Path | None = None) -> None:
+        self.set_time_limit(START_LIMIT)
+        self._directory = tempfile.TemporaryDirectory(prefix="ff2neuro-lava-")
+        self._log = Path(self._directory.name) / "log"
+        try:
+            self._process = self._spawn(python, script or SCRIPT)
+        except OSError as error:
+            self._directory.cleanup()
+            raise BackendError(f"Lava's interpreter {python} cannot be started: {error}; install it again") from error
+        self._group = ProcessGroup(self._process.pid)
+        self._buffer = bytearray()
+        self._ended = False
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
+        for pipe in (self._requests, self._answers):
+            os.set_blocking(pipe, False)
+        try:
+            self.hello = self._shake_hands()
+        except BaseException:
+            self.kill()
+            raise
+        self.set_time_limit(time_limit)
+
+    def set_time_limit(self, time_limit: float | None) -> None:
+        """Change the number of seconds without a sign of life after which the worker is given up."""
+        self.time_limit = DEFAULT_TIME_LIMIT if time_limit is None else time_limit
+
+    def _spawn(self, python: str, script: Path) -> "subprocess.Popen[bytes]":
+        # One thread for BLAS: Lava runs a process per layer, and threads that wait by spinning would starve them.
+        threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                [python, str(script)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                bufsize=0,
+                # Lava leaves a log file where it stands.
+                cwd=self._directory.name,
+                env={**child_environment(), **threads, "PYTHONUNBUFFERED": "1"},
+                # Ctrl-C is for us alone; we end the worker in order.
+                start_new_session=True,
+            )
+
+    def _shake_hands(self) -> dict[str, Any]:
+        hello, _ = self.receive()
+        if hello["op"] != "hello" or hello.get("protocol") != PROTOCOL_VERSION:
+            raise BackendError(
+                f"Lava's worker speaks protocol {hello.get('protocol')}, this version of ff2neuro speaks "
+                f"{PROTOCOL_VERSION}; install ff2neuro again so that both parts are of one version"
+            )
+        return hello
+
+    @property
+    def pid(self) -> int:
+        """Identity of the worker's main process, and of its process group."""
+        return self._process.pid
+
+    def send(self, message: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]] | None = None) -> None:
+        """Send a request.
+
+        Parameters
+        ----------
+        message, arrays
+            As for `ff2neuro.hardware.lava_backend.worker.protocol.encode`.
+
+        Raises
+        ------
+        BackendError
+            If the worker dies or takes no byte within the time limit.
+        """
+        deadline = time.monotonic() + self.time_limit
+        for buffer in encode(message, arrays):
+            sent = 0
+            while sent < len(buffer):
+                self._wait(deadline, writing=True)
+                sent += self._write(buffer[sent : sent + select.PIPE_BUF * 16])
+                deadline = time.monotonic() + self.time_limit
+
+    def receive(self) -> Frame:
+        """Wait for the next answer; signs of life prolong the wait.
+
+        Returns
+        -------
+        message : dict
+            What the worker said.
+        arrays : dict of str to ndarray
+            What came with it.
+
+        Raises
+        ------
+        BackendError
+            If Lava raised, the worker died, or gave no sign of life within the time limit; with Lava's own words.
+        """
+        deadline = time.monotonic() + self.time_limit
+        while True:
+            frame = self._next_frame()
+            if frame is None:
+                self._wait(deadline, writing=False)
+                self._read()
+                continue
+            deadline = time.monotonic() + self.time_limit
+            if frame[0]["op"] == "error":
+                self._fail_with(str(frame[0].get("text", "")).strip())
+            if frame[0]["op"] == "started":
+                self._group.claim(map(str, frame[0].get("segments", ())))
+            elif frame[0]["op"] != "progress":
+                return frame
+
+    def _next_frame(self) -> Frame | None:
+        """Take a whole frame off the buffer, if there is one."""
+        if len(self._buffer) < PREFIX.size:
+            return None
+        try:
+            n_header, n_body = parse_prefix(bytes(self._buffer[: PREFIX.size]))
+            end = PREFIX.size + n_header + n_body
+            if len(self._buffer) < end:
+                return None
+            header = bytes(self._buffer[PREFIX.size : PREFIX.size + n_header])
+            frame = decode(header, bytes(self._buffer[PREFIX.size + n_header : end]))
+        except ProtocolError as error:
+            self.kill()
+            raise BackendError(f"Lava's worker sent a corrupt answer ({error}); run again") from error
+        del self._buffer[:end]
+        return frame
+
+    def _wait(self, deadline: float, *, writing: bool) -> None:
+        """Wait until a pipe is ready, the worker is lost, or time is up."""
+        while True:
+            lost = self._process.poll() is not None
+            ready_to_read, ready_to_write, _ = select.select(
+                [self._answers], [self._requests] if writing else [], [], 0 if lost else POLL_INTERVAL
+            )
+            # What is said before the end is heard first.
+            if ready_to_write or (ready_to_read and not writing):
+                return
+            if ready_to_read:
+                self._read()
+            if lost:
+                self._fail_with(self._log_tail())
+            if time.monotonic() > deadline:
+                self._fail_hung()
+
+    def _write(self, piece: memoryview) -> int:
+        try:
+            return os.write(self._requests, piece)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._fail_with(self._log_tail())
+            raise
+
+    def _read(self) -> None:
+        try:
+            content = os.read(self._answers, 2**20)
+        except BlockingIOError:
+            return
+        if not content:
+            # Every process of the worker holds the other end: all of them are gone, or about to be.
+            self._fail_with(self._log_tail())
+        self._buffer += content
+
+    def _log_tail(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+        # Python's resource tracker announces what it is about to clean up.
+        said = [line for line in lines if "resource_tracker" not in line and "warnings.warn" not in line]
+        return "\n".join(said[-LOG_LINES:])
+
+    def _fail_with(self, words: str) -> None:
+        self.kill()
+        code = self._process.returncode
+        reason = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        raise BackendError(f"Lava's worker ended ({reason}); run again. Lava's own words:\n{words or '(none)'}")
+
+    def _fail_hung(self) -> None:
+        words = self._log_tail()
+        self.kill()
+        raise BackendError(
+            f"Lava gave no sign of life for {self.time_limit:g} s and was ended; run again, or allow more time with a "
+            f"larger time limit. Lava's own words:\n{words or '(none)'}"
+        )
+
+    def stop(self) -> None:
+        """End the worker in order, or by force if that takes too long."""
+        if self._ended:
+            return
+        try:
+            self.send({"op": "exit"})
+            self._process.wait(EXIT_LIMIT)
+        except (BackendError, subprocess.TimeoutExpired):
+            pass
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the worker and every process that it started, and remove what they leave in shared memory."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            self._group.end()
+            self._process.wait(EXIT_LIMIT)
+        finally:
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    stream.close()
+            self._directory.cleanup()

@@ -1,0 +1,1 @@
+"""snnTorch's own NIR reader as a machine."""

@@ -1,0 +1,153 @@
+"""snnTorch behind the backend contract: its own NIR reader, unchanged, with every graph refused that it would bend."""
+
+import contextlib
+import copy
+import io
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.errors import GraphError
+from ff2neuro.hardware.backend import Backend, RunConfig
+from ff2neuro.hardware.chain import Chain, read_chain
+from ff2neuro.hardware.reference_backend.backend import check_input_size
+from ff2neuro.inputs import InputSource
+from ff2neuro.progress import progress_bar
+from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["SnnTorchBackend"]
+
+Array = npt.NDArray[Any]
+
+#: Time step that snnTorch's reader assumes [s]; it takes none as an argument.
+SNNTORCH_DT = 1e-4
+PRESENTATIONS_PER_CHUNK = 1000
+
+
+class SnnTorchBackend(Backend):
+    """Runs a graph through ``snntorch.import_nir``, in single precision.
+
+    Graphs that this reader would change without a word are refused: ``nir.IF`` (read as a leaky neuron), resets other
+    than to zero, leak currents, thresholds that differ between neurons, and other time steps than 1e-4 s.
+    """
+
+    name = "snntorch"
+
+    @property
+    def version(self) -> str:
+        """Version of snnTorch."""
+        return version("snntorch")
+
+    def run(
+        self, graph: nir.NIRGraph, inputs: InputSource, config: RunConfig | None = None, out: Path | None = None
+    ) -> Recording:
+        """Run every presentation through the graph; see `Backend.run`."""
+        config = config or RunConfig()
+        chain = read_chain(graph, config.dt, config.reset)
+        check_input_size(chain, inputs)
+        _require_honoured(graph, chain, config)
+        header = RecordingHeader(
+            layers=chain.layer_sizes,
+            n_images=inputs.n_images,
+            n_hypotheses=inputs.n_hypotheses,
+            n_time_steps=inputs.n_time_steps,
+            kind=config.record,
+            backend=self.name,
+            backend_version=self.version,
+            arithmetic="float",
+            dt=config.dt,
+        )
+        network = _import(graph)
+        images = max(1, PRESENTATIONS_PER_CHUNK // max(1, inputs.n_hypotheses))
+        with (
+            RecordingWriter(header, out) as writer,
+            progress_bar("snnTorch simulation", inputs.n_images, "images") as bar,
+        ):
+            for start, events in inputs.chunks(images):
+                writer.write(start, _simulate(network, events, header, chain.input_shape))
+                bar.advance(len(events))
+        return writer.finish()
+
+
+def _require_honoured(graph: nir.NIRGraph, chain: Chain, config: RunConfig) -> None:
+    """Refuse what snnTorch's reader would change or ignore."""
+    if config.dt != SNNTORCH_DT:
+        raise GraphError(f"dt is {config.dt} s; snnTorch's NIR reader assumes {SNNTORCH_DT} s: export with that dt")
+    if config.reset != "zero":
+        raise GraphError("snnTorch's NIR reader resets to zero; export with --reset zero, or use the reference backend")
+    if config.states:
+        raise GraphError("the snntorch backend records no membrane potentials; use the reference backend")
+    for layer in chain.layers:
+        if layer.name not in graph.nodes:
+            raise GraphError(f"node {layer.name!r} is in a nested graph, which snnTorch's NIR reader does not open")
+        if layer.kind == "IF":
+            raise GraphError(
+                f"node {layer.name!r} is an IF, which snnTorch reads as a leaky neuron; export with --dialect portable"
+            )
+        if not layer.spiking:
+            raise GraphError(f"node {layer.name!r} is a {layer.kind}, which snnTorch's NIR reader does not know")
+        neurons = layer.neurons
+        for what, uneven in (
+            ("v_reset is not 0", np.any(neurons.v_reset)),
+            ("v_leak is not 0", np.any(neurons.leak)),
+            ("v_threshold differs between neurons", np.ptp(neurons.v_threshold) > 0),
+            ("time constants differ between neurons", np.ptp(neurons.mem_decay) > 0 or np.ptp(neurons.syn_decay) > 0),
+        ):
+            if uneven:
+                raise GraphError(f"node {layer.name!r}: {what}, which snnTorch's NIR reader does not honour")
+
+
+def _import(graph: nir.NIRGraph) -> "torch.nn.Module":
+    """Read a graph with snnTorch's reader, which edits what it is given and prints to stdout."""
+    from snntorch.import_nir import import_from_nir
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        network: torch.nn.Module = import_from_nir(copy.deepcopy(graph))
+    return network
+
+
+@contextlib.contextmanager
+def _recorded(network: "torch.nn.Module", n_layers: int) -> Iterator[list[Any]]:
+    """Collect what the spiking modules send in one step, in the order of the chain."""
+    import snntorch
+
+    step: list[Any] = []
+    neurons = [module for module in network.modules() if isinstance(module, snntorch.SpikingNeuron)]
+    if len(neurons) != n_layers:
+        raise GraphError(f"snnTorch's reader made {len(neurons)} spiking layers of {n_layers}")
+    hooks = [module.register_forward_hook(lambda _m, _i, output: step.append(output)) for module in neurons]
+    try:
+        yield step
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _simulate(
+    network: "torch.nn.Module", events: Array, header: RecordingHeader, input_shape: tuple[int, ...]
+) -> dict[str, Array]:
+    """Run a chunk of images from rest."""
+    import torch
+    from snntorch import utils
+
+    n_images, n_hypotheses, n_given = events.shape[:3]
+    names = list(header.layers)
+    shape = (n_images, n_hypotheses, header.n_time_steps)
+    spikes = {name: np.empty((*shape, size), dtype=bool) for name, size in header.layers.items()}
+    shaped = torch.as_tensor(events.reshape(-1, events.shape[2], *input_shape), dtype=torch.float32)
+    utils.reset(network)
+    with torch.no_grad(), _recorded(network, len(names)) as step:
+        for t in range(header.n_time_steps):
+            step.clear()
+            network(shaped[:, t if n_given > 1 else 0])
+            for name, output in zip(names, step, strict=True):
+                spikes[name][:, :, t] = output.numpy().reshape(n_images, n_hypotheses, -1) > 0
+    return spikes

@@ -1,0 +1,91 @@
+"""Recordings hold what was written, on disk and in memory."""
+
+import numpy as np
+import pytest
+
+from ff2neuro.errors import ConfigurationError, FileFormatError
+from ff2neuro.files import hdf5_bytes
+from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
+
+
+def header(kind="counts", states=False):
+    return RecordingHeader({"a": 3, "b": 2}, 4, 2, 5, kind, "reference", "0", "fixed", 1e-4, states)
+
+
+@pytest.fixture
+def spikes(rng):
+    return {"a": rng.random((4, 2, 5, 3)) < 0.5, "b": rng.random((4, 2, 5, 2)) < 0.5}
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_spikes_and_counts_read_back(tmp_path, spikes, on_disk):
+    path = tmp_path / "recording.h5" if on_disk else None
+    with RecordingWriter(header("spikes"), path) as writer:
+        writer.write(0, {name: data[:3] for name, data in spikes.items()})
+        writer.write(3, {name: data[3:] for name, data in spikes.items()})
+    with writer.finish() as recording:
+        assert recording.layer_names == ["a", "b"]
+        for name, data in spikes.items():
+            np.testing.assert_array_equal(recording.spikes(name), data)
+            np.testing.assert_array_equal(recording.counts(name, 1, 3), data[1:3].sum(axis=2))
+
+
+def test_counts_hold_no_spikes(spikes):
+    with RecordingWriter(header()) as writer:
+        writer.write(0, spikes)
+    with writer.finish() as recording:
+        np.testing.assert_array_equal(recording.counts("a"), spikes["a"].sum(axis=2))
+        with pytest.raises(ConfigurationError, match="--record spikes"):
+            recording.spikes("a")
+        with pytest.raises(ConfigurationError, match="no states"):
+            recording.state("v", "a")
+
+
+def test_states_read_back(spikes, rng):
+    states = {name: tuple(rng.integers(-9, 9, (2, *data.shape))) for name, data in spikes.items()}
+    with RecordingWriter(header("spikes", states=True)) as writer:
+        writer.write(0, spikes, states)
+    with writer.finish() as recording:
+        np.testing.assert_array_equal(recording.state("u", "a"), states["a"][0])
+        np.testing.assert_array_equal(recording.state("v", "b"), states["b"][1])
+
+
+def test_two_recordings_in_memory_do_not_meet(spikes):
+    recordings = []
+    for _ in range(2):
+        with RecordingWriter(header()) as writer:
+            writer.write(0, spikes)
+        recordings.append(writer.finish())
+    np.testing.assert_array_equal(recordings[0].counts("a"), recordings[1].counts("a"))
+
+
+def test_interrupted_recording_leaves_no_file(tmp_path, spikes):
+    path = tmp_path / "recording.h5"
+
+    def interrupted():
+        with RecordingWriter(header(), path) as writer:
+            writer.write(0, spikes)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "file.h5"
+    path.write_bytes(hdf5_bytes({"format": "other"}))
+    with pytest.raises(FileFormatError, match="not a recording"):
+        Recording.open(path)
+    path.write_bytes(hdf5_bytes({"format": "ff2neuro-recording", "format_version": 99}))
+    with pytest.raises(FileFormatError, match=r"format 99.*upgrade"):
+        Recording.open(path)
+    path.write_bytes(b"no HDF5")
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        Recording.open(path)
+
+
+def test_no_images_make_an_empty_recording():
+    with RecordingWriter(RecordingHeader({"a": 3}, 0, 2, 5, "counts", "reference", "0", "fixed", 1e-4)) as writer:
+        pass
+    assert writer.finish().counts("a").shape == (0, 2, 3)
