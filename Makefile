@@ -6,23 +6,25 @@ BIN := $(VENV)/bin
 export FF2NEURO_LAVA_ENV ?= $(CURDIR)/.lava-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test soak conformance check clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt tests/cross_simulator/readers.txt
 	$(PYTHON) -m venv $(VENV)
 	# torch first and alone: this is the version for which a CPU build may be at hand.
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,dev,lava]'
+	# Without what they ask for beside their NIR readers: see the file.
+	$(BIN)/python -m pip install --quiet --no-deps -r tests/cross_simulator/readers.txt
 	touch $@
 
-$(FF2NEURO_LAVA_ENV)/.installed: hardware/lava_backend/requirements.txt | $(VENV)/.installed
+$(VENV)/.lava-installed: hardware/lava_backend/requirements.txt $(VENV)/.installed
 	$(BIN)/ff2neuro backends install lava
 	touch $@
 
-setup: $(VENV)/.installed $(FF2NEURO_LAVA_ENV)/.installed  ## make both environments
+setup: $(VENV)/.installed $(VENV)/.lava-installed  ## make both environments
 
 demo: setup  ## train, export to NIR, run in Lava, judge
 	mkdir -p demo-output
@@ -31,8 +33,30 @@ demo: setup  ## train, export to NIR, run in Lava, judge
 	$(BIN)/ff2neuro validate demo-output/run demo-output/network.nir --backend lava --max-accuracy-drop 1.0
 	@echo "made demo-output/run (model, configuration, metrics) and demo-output/network.nir"
 
-test: setup  ## all tests, the real Lava simulator included
-	FF2NEURO_REQUIRE_LAVA=1 $(BIN)/python -m pytest
+test: setup  ## all tests, the real Lava simulator and the real NIR readers included
+	FF2NEURO_REQUIRE_LAVA=1 FF2NEURO_REQUIRE_READERS=1 $(BIN)/python -m pytest
+
+soak: setup  ## every fault that Lava can have, twenty times
+	SOAK=20 FF2NEURO_REQUIRE_LAVA=1 $(BIN)/python -m pytest tests/integration/test_lava_faults.py
+
+# Readers whose requirements clash with ours. Sinabs without samna, a stub that installs packages when it is imported.
+CONFORMANCE := .conformance
+
+$(CONFORMANCE)/sinabs/.installed:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet torch==2.13.0 numpy==2.4.6 h5py==3.16.0 nir==1.0.4 nirtorch==2.0.2 \
+		pbr==7.1.3 matplotlib==3.11.2
+	$(@D)/bin/python -m pip install --quiet --no-deps sinabs==3.1.3
+	touch $@
+
+$(CONFORMANCE)/spyx/.installed:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet spyx==1.0.0 nir==1.0.8
+	touch $@
+
+conformance: setup $(CONFORMANCE)/sinabs/.installed $(CONFORMANCE)/spyx/.installed  ## run every NIR reader we know
+	$(BIN)/python -m benchmarks.conformance \
+		sinabs=$(CONFORMANCE)/sinabs/bin/python spyx=$(CONFORMANCE)/spyx/bin/python
 
 check: setup  ## style, formatting, types, direction of imports
 	$(BIN)/ruff check .
@@ -41,4 +65,4 @@ check: setup  ## style, formatting, types, direction of imports
 	$(BIN)/lint-imports
 
 clean:  ## remove both environments and what the demo made
-	rm -rf $(VENV) $(FF2NEURO_LAVA_ENV) demo-output build dist
+	rm -rf $(VENV) $(FF2NEURO_LAVA_ENV) $(CONFORMANCE) demo-output build dist

@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from ff2neuro.analysis import CosineMean
 from ff2neuro.coding import encode, input_energy, scores, spiking_latents
-from ff2neuro.converters.nir_graph import to_nir
-from ff2neuro.converters.rate import ConversionConfig, convert
+from ff2neuro.converters.nir_graph import initial_potentials, to_nir
+from ff2neuro.converters.rate import ConversionConfig, sweep
 from ff2neuro.data import Dataset, load_dataset
 from ff2neuro.dynamics import Reset
 from ff2neuro.files import write_text
@@ -35,7 +35,8 @@ Array = npt.NDArray[Any]
 
 #: Images that are simulated and compared at once: this bounds the memory.
 CHUNK = 200
-RESETS: tuple[Reset, ...] = ("zero", "subtract")
+#: Ways to convert: reset, and initial potential as a fraction of the threshold.
+WAYS: dict[str, tuple[Reset, float]] = {"zero": ("zero", 0.0), "subtract": ("subtract", 0.0), "half": ("subtract", 0.5)}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Row:
     widths: tuple[int, ...]
     seed: int
     reset: str
+    initial_potential: float
     n_time_steps: int
     n_images: int
     analog_accuracy: float
@@ -64,6 +66,7 @@ class Mean:
 
     widths: tuple[int, ...]
     reset: str
+    initial_potential: float
     n_time_steps: int
     n_seeds: int
     mean_absolute_difference_pp: float
@@ -73,7 +76,9 @@ class Mean:
     cosine_shuffled: tuple[float, ...]
 
 
-def compare(analog: AnalogNetwork, spiking: SpikingNetwork, images: Array, labels: Array, run: str) -> Row:
+def compare(
+    analog: AnalogNetwork, spiking: SpikingNetwork, config: ConversionConfig, images: Array, labels: Array, run: str
+) -> Row:
     """Run both networks on all images, a chunk at a time, and compare them."""
     predictions = np.zeros((2, len(images)), dtype=np.int64)
     cosines = [[CosineMean() for _ in spiking.layers] for _ in range(2)]
@@ -96,8 +101,9 @@ def compare(analog: AnalogNetwork, spiking: SpikingNetwork, images: Array, label
         run=run,
         widths=analog.widths,
         seed=int(analog.provenance.get("seed", 0)),
-        reset=spiking.reset,
-        n_time_steps=spiking.n_time_steps,
+        reset=config.reset,
+        initial_potential=config.initial_potential,
+        n_time_steps=config.n_time_steps,
         n_images=len(images),
         analog_accuracy=float(right[0].mean()),
         spiking_accuracy=float(right[1].mean()),
@@ -113,7 +119,8 @@ def compare(analog: AnalogNetwork, spiking: SpikingNetwork, images: Array, label
 def spiking_counts(network: SpikingNetwork, images: Array) -> Iterator[tuple[int, list[Array]]]:
     """Yield the spike counts of all layers for one chunk of images after the other."""
     source = encode(network.input_code, images, network.n_time_steps)
-    graph, config = to_nir(network, "native"), RunConfig(dt=network.dt, reset=network.reset)
+    graph = to_nir(network, "native")
+    config = RunConfig(dt=network.dt, reset=network.reset, v_init=initial_potentials(network))
     with get_backend("reference") as backend:
         for start in range(0, len(images), CHUNK):
             n_images = min(CHUNK, len(images) - start)
@@ -125,17 +132,18 @@ def spiking_counts(network: SpikingNetwork, images: Array) -> Iterator[tuple[int
 def average(rows: list[Row]) -> list[Mean]:
     """Average over the seeds of every architecture and setting."""
 
-    def setting(row: Row) -> tuple[tuple[int, ...], str, int]:
-        return row.widths, row.reset, row.n_time_steps
+    def setting(row: Row) -> tuple[tuple[int, ...], str, float, int]:
+        return row.widths, row.reset, row.initial_potential, row.n_time_steps
 
     means = []
-    for (widths, reset, n_time_steps), group in groupby(sorted(rows, key=setting), setting):
+    for (widths, reset, initial_potential, n_time_steps), group in groupby(sorted(rows, key=setting), setting):
         seeds = list(group)
         errors = np.array([row.two_standard_errors_pp for row in seeds])
         means.append(
             Mean(
                 widths=widths,
                 reset=reset,
+                initial_potential=initial_potential,
                 n_time_steps=n_time_steps,
                 n_seeds=len(seeds),
                 mean_absolute_difference_pp=float(np.mean([abs(row.difference_pp) for row in seeds])),
@@ -152,7 +160,8 @@ def line(row: Row) -> str:
     """Return a row of the printed table."""
     cosine = " ".join(f"{a:.4f}/{b:.3f}" for a, b in zip(row.cosine, row.cosine_shuffled, strict=True))
     return (
-        f"{'x'.join(map(str, row.widths)):>14} {row.seed:4d} {row.reset:>8} {row.n_time_steps:3d}  "
+        f"{'x'.join(map(str, row.widths)):>14} {row.seed:4d} {row.reset:>8} {row.initial_potential:3g} "
+        f"{row.n_time_steps:3d}  "
         f"{100 * row.analog_accuracy:6.2f} {100 * row.spiking_accuracy:6.2f}  {row.difference_pp:+.2f} +-"
         f"{row.two_standard_errors_pp:.2f}  {100 * row.agreement:6.2f}  {cosine}"
     )
@@ -162,7 +171,8 @@ def summary(mean: Mean) -> str:
     """Return a row of the printed table of means."""
     cosine = " ".join(f"{a:.4f}/{b:.3f}" for a, b in zip(mean.cosine, mean.cosine_shuffled, strict=True))
     return (
-        f"{'x'.join(map(str, mean.widths)):>14} {mean.n_seeds:5d} {mean.reset:>8} {mean.n_time_steps:3d}  "
+        f"{'x'.join(map(str, mean.widths)):>14} {mean.n_seeds:5d} {mean.reset:>8} {mean.initial_potential:3g} "
+        f"{mean.n_time_steps:3d}  "
         f"{mean.mean_absolute_difference_pp:.2f} +-{mean.two_standard_errors_pp:.2f}  {100 * mean.agreement:6.2f}  "
         f"{cosine}"
     )
@@ -180,15 +190,14 @@ def train(widths: str, seed: int, work: Path, data_dir: Path | None, epochs: int
     return run
 
 
-def measure(run: Path, data: Dataset, settings: list[tuple[Reset, int]], n_images: int | None) -> Iterator[Row]:
+def measure(run: Path, data: Dataset, settings: list[ConversionConfig], n_images: int | None) -> Iterator[Row]:
     """Convert a network in every setting and compare each conversion with it."""
     analog = load_model(run / "model.h5")
     train_images, _ = data.split("train")
     images, labels = (part[:n_images] for part in data.split("test"))
     calibration = train_images[np.random.default_rng(1).permutation(len(train_images))[:200]]
-    for reset, n_time_steps in settings:
-        spiking = convert(analog, calibration, ConversionConfig(n_time_steps=n_time_steps, reset=reset))
-        yield compare(analog, spiking, images, labels, str(run))
+    for config, spiking in sweep(analog, calibration, settings):
+        yield compare(analog, spiking, config, images, labels, str(run))
 
 
 @click.command()
@@ -199,7 +208,15 @@ def measure(run: Path, data: Dataset, settings: list[tuple[Reset, int]], n_image
 @click.option("--work", type=click.Path(path_type=Path), default=Path("agreement-runs"), help="Where to train.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Directory with the original MNIST files.")
 @click.option("--steps", default="4,8,16,32", show_default=True, help="Numbers of time steps.")
-@click.option("--reset", "resets", type=click.Choice(RESETS), multiple=True, default=RESETS, show_default=True)
+@click.option(
+    "--way",
+    "ways",
+    type=click.Choice(list(WAYS)),
+    multiple=True,
+    default=list(WAYS),
+    show_default=True,
+    help="Reset to zero, by subtraction, or by subtraction from half a threshold.",
+)
 @click.option("--samples", type=int, help="Test images [default: all].")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("agreement.json"), show_default=True)
 def main(runs: tuple[Path, ...], data_dir: Path | None, out: Path, **options: Any) -> None:
@@ -212,19 +229,23 @@ def main(runs: tuple[Path, ...], data_dir: Path | None, out: Path, **options: An
     ]
     if not (runs or trained):
         raise click.UsageError("name run directories, or networks to --train")
-    settings = [(reset, int(steps)) for reset in options["resets"] for steps in options["steps"].split(",")]
+    settings = [
+        ConversionConfig(n_time_steps=int(steps), reset=WAYS[way][0], initial_potential=WAYS[way][1])
+        for way in options["ways"]
+        for steps in options["steps"].split(",")
+    ]
     rows = []
-    click.echo("        widths seed    reset   T  analog spiking difference [pp]  equal  cosine/shuffled per layer")
+    click.echo("        widths seed    reset  v0   T  analog spiking difference [pp]  equal  cosine/shuffled per layer")
     for run in (*runs, *trained):
         for row in measure(run, data, settings, options["samples"]):
             rows.append(row)
             click.echo(line(row))
-    means = average(rows)
-    click.echo("\n        widths seeds    reset   T  |difference| [pp]  equal  cosine/shuffled per layer")
-    for mean in means:
+            # A long comparison that is stopped leaves what it has.
+            document = {"rows": [asdict(row) for row in rows], "means": [asdict(mean) for mean in average(rows)]}
+            write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    click.echo("\n        widths seeds    reset  v0   T  |difference| [pp]  equal  cosine/shuffled per layer")
+    for mean in average(rows):
         click.echo(summary(mean))
-    document = {"rows": [asdict(row) for row in rows], "means": [asdict(mean) for mean in means]}
-    write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,35 +1,45 @@
 """Threshold balancing: choosing a layer's firing threshold by what it does to the latents."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import FixedPointNeurons, FloatNeurons, Neurons, Reset, simulate
+from ff2neuro.converters.population import NeuronModel
+from ff2neuro.dynamics import simulate, spike_counts
 from ff2neuro.errors import NetworkError
 
-__all__ = ["BalancedThreshold", "balance_threshold", "mean_cosine", "neurons_at"]
+__all__ = ["MOST_TRIALS", "BalancedThreshold", "balance_threshold", "mean_cosine"]
 
 Array = npt.NDArray[Any]
 
 #: Percentile of the positive currents that a threshold is measured in: the very largest would starve all others.
 CURRENT_PERCENTILE = 99.9
-#: Thresholds that are tried, in units of that current. Below 1 strong neurons saturate; far above, weak ones fall
+#: Thresholds of the first pass, in units of that current. Below 1 strong neurons saturate; far above, weak ones fall
 #: silent, but a neuron that is reset to zero follows its input more faithfully (its rate is 1/ceil(threshold/input)).
-CANDIDATES = np.geomspace(0.25, 16.0, 25)
-#: Presentations that are simulated at once.
-CHUNK = 1000
+COARSE = np.geomspace(0.25, 16.0, 10)
+#: Thresholds of the second pass, in units of the best of the first: they fill the gaps to its neighbours.
+FINE = (COARSE[1] / COARSE[0]) ** (np.arange(-2, 3) / 3)
+#: How many thresholds a layer needs at most.
+MOST_TRIALS = COARSE.size + FINE.size
+#: Presentations that the first pass looks at.
+COARSE_PRESENTATIONS = 250
+#: How many thresholds in a row have to be worse than the best before larger ones are not tried any more.
+PATIENCE = 2
+#: Presentations that are simulated at once: their states stay in the cache.
+CHUNK = 250
 
 
 @dataclass(frozen=True, eq=False)
 class BalancedThreshold:
-    """A threshold with what it does on the calibration data.
+    """Thresholds of a layer with what they do on the calibration data.
 
     Attributes
     ----------
-    v_threshold : float
-        Firing threshold in weight units.
+    v_threshold : ndarray of shape (n_neurons,)
+        Firing thresholds in the units of the weights.
     gain : float
         Activity that one spike stands for: least squares of activity on counts.
     cosine : float
@@ -38,14 +48,21 @@ class BalancedThreshold:
         What the layer sends, the input of the next one.
     """
 
-    v_threshold: float
+    v_threshold: Array
     gain: float
     cosine: float
     spikes: npt.NDArray[np.bool_]
 
 
 def balance_threshold(
-    currents: Array, activity: Array, n_time_steps: int, reset: Reset, *, integer: bool, name: str
+    currents: Array,
+    activity: Array,
+    n_time_steps: int,
+    model: NeuronModel,
+    *,
+    name: str,
+    scale: Array | float = 1.0,
+    tick: Callable[[], None] | None = None,
 ) -> BalancedThreshold:
     """Choose the threshold whose spike counts point most nearly in the direction of the analog activity.
 
@@ -57,12 +74,14 @@ def balance_threshold(
         What the analog layer does on the same data.
     n_time_steps : int
         Number of time steps T.
-    reset : {"zero", "subtract"}
-        What a spike does to the membrane potential.
-    integer : bool
-        Whether weights are integers, and the threshold has to be k + 1/2.
+    model : NeuronModel
+        The neurons.
     name : str
         What the layer is called, for the message.
+    scale : float or ndarray of shape (n_neurons,)
+        Real weight that a weight of 1 stands for; the threshold is one number for all neurons on the real scale.
+    tick : callable, optional
+        Called after each threshold that has been tried.
 
     Returns
     -------
@@ -74,64 +93,60 @@ def balance_threshold(
     NetworkError
         If the layer is silent: nothing in the calibration data excites it.
     """
-    positive = currents[currents > 0]
+    positive = (currents * np.asarray(scale, currents.dtype))[currents > 0]
     if positive.size == 0 or not np.any(activity > 0):
         raise NetworkError(
             f"{name} is dead: no neuron of it is active on the calibration data; train the network longer, or "
             "calibrate on data like those that it was trained on"
         )
-    unit = float(np.percentile(positive, CURRENT_PERCENTILE))
-    thresholds = unit * CANDIDATES
-    if integer:
-        thresholds = np.unique(np.maximum(np.floor(thresholds), 0.0)) + 0.5
-    best_cosine, best = -1.0, thresholds[0]
-    for v_threshold in thresholds:
-        counts = _spikes(currents, v_threshold, n_time_steps, reset, integer=integer).sum(axis=1)
-        cosine = mean_cosine(counts, activity)
-        if cosine > best_cosine:
-            best_cosine, best = cosine, v_threshold
-    spikes = _spikes(currents, best, n_time_steps, reset, integer=integer)
+    unit = float(np.percentile(positive, CURRENT_PERCENTILE)) / np.broadcast_to(scale, (currents.shape[-1],))
+    search = _Search(currents, activity, n_time_steps, model, tick)
+    stride = -(-len(currents) // COARSE_PRESENTATIONS)
+    coarse = _Search(currents[::stride], activity[::stride], n_time_steps, model, tick).best(unit, COARSE, PATIENCE)
+    multiple, cosine = search.best(unit, coarse[0] * FINE)
+    thresholds = model.thresholds(unit * multiple)
+    neurons = model.at(thresholds)
+    spikes = np.concatenate([simulate(neurons, chunk, n_time_steps) for chunk in _chunks(currents)])
     counts = spikes.sum(axis=1).astype(np.float64)
     if not counts.any():
         raise NetworkError(f"{name} sends no spike in {n_time_steps} steps at any threshold; use more --steps")
     gain = float((counts * activity).sum() / (counts**2).sum())
-    return BalancedThreshold(float(best), gain, best_cosine, spikes)
+    return BalancedThreshold(thresholds, gain, cosine, spikes)
 
 
-def neurons_at(v_threshold: float, n_neurons: int, reset: Reset, *, integer: bool) -> Neurons:
-    """Return leak-free neurons with one threshold, in the arithmetic that they will run in.
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The data that thresholds are tried on."""
 
-    Parameters
-    ----------
-    v_threshold : float
-        Firing threshold in weight units; k + 1/2 if `integer`.
-    n_neurons : int
-        Number of neurons.
-    reset : {"zero", "subtract"}
-        What a spike does to the membrane potential.
-    integer : bool
-        Whether to use Lava's fixed-point arithmetic.
+    currents: Array
+    activity: Array
+    n_time_steps: int
+    model: NeuronModel
+    tick: Callable[[], None] | None
 
-    Returns
-    -------
-    Neurons
-        The population.
-    """
-    if integer:
-        vth = np.full(n_neurons, int(v_threshold - 0.5), dtype=np.int64)
-        return FixedPointNeurons(vth=vth, bias=np.zeros(n_neurons, dtype=np.int64), reset=reset)
-    ones, zeros = np.ones(n_neurons), np.zeros(n_neurons)
-    return FloatNeurons(
-        v_threshold=np.full(n_neurons, v_threshold),
-        v_reset=zeros,
-        mem_decay=ones,
-        mem_gain=ones,
-        syn_decay=zeros,
-        syn_gain=ones,
-        leak=zeros,
-        v_init=zeros,
-        reset=reset,
-    )
+    def best(self, unit: Array, multiples: Array, patience: int | None = None) -> tuple[float, float]:
+        """Return the best multiple of the unit, and its cosine; integers make several multiples the same."""
+        best, best_cosine, worse = float(multiples[0]), -1.0, 0
+        tried: Array | None = None
+        for multiple in multiples:
+            thresholds = self.model.thresholds(unit * multiple)
+            if tried is not None and np.array_equal(thresholds, tried):
+                continue
+            tried = thresholds
+            cosine = mean_cosine(self._counts(thresholds), self.activity)
+            if self.tick is not None:
+                self.tick()
+            if cosine > best_cosine:
+                best, best_cosine, worse = float(multiple), cosine, 0
+            else:
+                worse += 1
+            if patience is not None and worse >= patience:
+                break
+        return best, best_cosine
+
+    def _counts(self, thresholds: Array) -> Array:
+        neurons = self.model.at(thresholds)
+        return np.concatenate([spike_counts(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)])
 
 
 def mean_cosine(counts: Array, activity: Array) -> float:
@@ -153,10 +168,5 @@ def mean_cosine(counts: Array, activity: Array) -> float:
     return float(np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0).mean())
 
 
-def _spikes(
-    currents: Array, v_threshold: float, n_time_steps: int, reset: Reset, *, integer: bool
-) -> npt.NDArray[np.bool_]:
-    """Simulate the layer on all presentations, in chunks that stay in the cache."""
-    neurons = neurons_at(v_threshold, currents.shape[-1], reset, integer=integer)
-    chunks = [simulate(neurons, currents[i : i + CHUNK], n_time_steps) for i in range(0, len(currents), CHUNK)]
-    return np.concatenate(chunks)
+def _chunks(currents: Array) -> list[Array]:
+    return [currents[start : start + CHUNK] for start in range(0, len(currents), CHUNK)]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ff2neuro.errors import ConfigurationError, NetworkError
 from ff2neuro.networks import SpikingLayer, SpikingNetwork
 
-__all__ = ["Dialect", "linear_name", "spikes_name", "to_nir"]
+__all__ = ["Dialect", "initial_potentials", "linear_name", "spikes_name", "to_nir"]
 
 Dialect = Literal["portable", "native"]
 Array = npt.NDArray[Any]
@@ -70,8 +70,8 @@ def to_nir(network: SpikingNetwork, dialect: Dialect = "portable") -> nir.NIRGra
     for index, layer in enumerate(network.layers):
         if layer.winners:
             raise NetworkError(
-                f"in layer {index} only {layer.winners} of {layer.n_neurons} neurons may spike in a step (top_k), which "
-                "NIR cannot say: train with --top-k 0 to export"
+                f"in layer {index} only {layer.winners} of {layer.n_neurons} neurons may spike in a step (top_k), "
+                "which NIR cannot say: train with --top-k 0 to export"
             )
         if dialect == "portable":
             _require_portable(index, layer)
@@ -82,6 +82,26 @@ def to_nir(network: SpikingNetwork, dialect: Dialect = "portable") -> nir.NIRGra
     return nir.NIRGraph(nodes=nodes, edges=list(pairwise(names)))
 
 
+def initial_potentials(network: SpikingNetwork) -> dict[str, npt.NDArray[np.float64]]:
+    """Return what the graph cannot say of a network: where its membrane potentials start.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        What was exported.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_neurons,)
+        Potentials by the name of the neuron node, in the units of the weights; layers that start at 0 are left out.
+    """
+    return {
+        spikes_name(index): np.asarray(layer.v_init)
+        for index, layer in enumerate(network.layers)
+        if np.any(layer.v_init)
+    }
+
+
 def _require_portable(index: int, layer: SpikingLayer) -> None:
     if layer.reset != "zero":
         raise NetworkError(
@@ -90,7 +110,7 @@ def _require_portable(index: int, layer: SpikingLayer) -> None:
         )
     if np.any(layer.v_init):
         raise NetworkError(
-            f"layer {index} starts at potentials up to {layer.v_init.max():g}, which NIR cannot say; convert with "
+            f"layer {index} starts at potentials up to {np.max(layer.v_init):g}, which NIR cannot say; convert with "
             "--initial-potential 0, or export with --dialect native for the backends of ff2neuro"
         )
     if np.ptp(layer.v_threshold) > 0:

@@ -1,86 +1,63 @@
-"""Conversion to rate-coded integrate-and-fire neurons."""
+"""Conversion to rate-coded integrate-and-fire neurons, with or without leak."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ff2neuro._version import __version__
 from ff2neuro.coding import encode
-from ff2neuro.converters.calibration import BalancedThreshold, balance_threshold
-from ff2neuro.converters.quantisation import largest_code, quantise
-from ff2neuro.dynamics import CURRENT_LIMIT, Reset
-from ff2neuro.errors import ConfigurationError, DatasetError, RangeError
-from ff2neuro.networks import AnalogNetwork, InputCode, InputCoding, SpikingLayer, SpikingNetwork
+from ff2neuro.converters.calibration import MOST_TRIALS, BalancedThreshold, balance_threshold
+from ff2neuro.converters.config import ConversionConfig
+from ff2neuro.converters.late_progress import LateProgress
+from ff2neuro.converters.population import NeuronModel
+from ff2neuro.converters.quantisation import codes_at, largest_code, quantise_layer
+from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY
+from ff2neuro.errors import DatasetError, RangeError
+from ff2neuro.networks import AnalogNetwork, InputCode, SpikingLayer, SpikingNetwork
 
-__all__ = ["ConversionConfig", "convert"]
+__all__ = ["ConversionConfig", "convert", "sweep"]
 
 Array = npt.NDArray[Any]
 
 #: Share of Lava's current range that calibration data may use: unseen images need room.
 CURRENT_MARGIN = 1.5
+#: Room that rounding to a coarser scale needs.
+CURRENT_HEADROOM = 1.02
 #: Spike rate of a full pixel under regular and Bernoulli coding.
 FULL_RATE = 1.0
+#: Presentations that thresholds are balanced on: an image under two hypotheses tells little more than under one.
+MAX_PRESENTATIONS = 1000
+#: Currents of one layer that are held in memory, which leaves fewer presentations where there are many steps; and how
+#: many presentations there are at least.
+MAX_CURRENTS = 2**26
+MIN_PRESENTATIONS = 20
 
 
-@dataclass(frozen=True)
-class ConversionConfig:
-    """Choices of a conversion.
+@dataclass(frozen=True, eq=False)
+class _Presentations:
+    """Calibration data as the layers see them.
 
     Attributes
     ----------
-    n_time_steps : int
-        Number of time steps T of a presentation.
-    weight_bits : int or None
-        Width of an integer weight, sign included; None keeps real weights, which fixed-point machines refuse.
-    reset : {"zero", "subtract"}
-        What a spike does to the membrane potential.
-    input_coding : {"constant", "regular", "bernoulli"}
-        How images become events.
-    input_bits : int
-        Width of a graded input under constant coding: integers 0 .. 2^bits - 1.
-    dt : float
-        Length of a time step [s].
-    seed : int
-        Seed of Bernoulli coding.
-
-    Raises
-    ------
-    ConfigurationError
-        If a value is out of its range.
+    events : ndarray of shape (n_presentations, n_time_steps or 1, n_inputs)
+        Input events.
+    activity : list of ndarray of shape (n_presentations, n_neurons)
+        What each layer of the analog network makes of them.
     """
 
-    n_time_steps: int = 32
-    weight_bits: int | None = 8
-    reset: Reset = "zero"
-    input_coding: InputCoding = "constant"
-    input_bits: int = 4
-    dt: float = 1e-4
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.n_time_steps <= 65535:
-            raise ConfigurationError(f"the number of time steps is {self.n_time_steps}; it must lie in 1..65535")
-        if self.weight_bits is not None:
-            largest_code(self.weight_bits)
-        if not 1 <= self.input_bits <= 8:
-            raise ConfigurationError(f"input bits are {self.input_bits}; graded input holds 1 to 8")
-        if self.reset not in get_args(Reset):
-            raise ConfigurationError(f"unknown reset {self.reset!r}; known are {', '.join(get_args(Reset))}")
-        if self.input_coding not in get_args(InputCoding):
-            known = ", ".join(get_args(InputCoding))
-            raise ConfigurationError(f"unknown input coding {self.input_coding!r}; known are {known}")
-        if not 0 < self.dt < float("inf"):
-            raise ConfigurationError(f"dt is {self.dt} s; it must be positive and finite")
+    events: Array
+    activity: list[Array]
 
 
 def convert(network: AnalogNetwork, calibration: Array, config: ConversionConfig | None = None) -> SpikingNetwork:
     """Convert an analog network to integrate-and-fire neurons, layer by layer.
 
-    Each layer's weights are quantised with one scale, and its threshold is chosen by how well the spike counts, made
-    from the spikes of the converted layers before it, keep the direction of the analog activity. Scales and thresholds
-    change nothing but the layer's gain, since layers without bias are homogeneous.
+    Each layer's weights are quantised, and its threshold is chosen by how well the spike counts, made from the spikes
+    of the converted layers before it, keep the direction of the analog activity. Scales and thresholds change nothing
+    but the layer's gain, since layers without bias are homogeneous.
 
     Parameters
     ----------
@@ -110,30 +87,16 @@ def convert(network: AnalogNetwork, calibration: Array, config: ConversionConfig
     if len(calibration) == 0:
         raise DatasetError("there are no calibration images; give at least one")
     code = _input_code(network, config)
-    source = encode(code, calibration, config.n_time_steps)
-    events = source.read(0, source.n_images)
-    events = events.reshape(-1, *events.shape[2:])
+    presentations = _present(network, code, calibration, config)
     layers, notes = [], _input_notes(code, config)
-    for index, (weight, activity) in enumerate(zip(network.weights, network.latents(calibration), strict=True)):
-        name = f"layer {index}"
-        codes, _ = quantise(weight, config.weight_bits, name) if config.weight_bits else (weight, 1.0)
-        currents = _currents(events, codes)
-        if config.weight_bits:
-            _check_range(name, codes, currents, hidden=index > 0)
-        target = activity.reshape(-1, activity.shape[-1])
-        balanced = balance_threshold(
-            currents, target, config.n_time_steps, config.reset, integer=bool(config.weight_bits), name=name
-        )
-        layers.append(
-            SpikingLayer(
-                weight=np.asarray(codes, np.float64),
-                v_threshold=np.array(balanced.v_threshold),
-                reset=config.reset,
-                gain=balanced.gain,
-            )
-        )
-        notes.append(_layer_note(name, balanced, config))
-        events = balanced.spikes
+    events = presentations.events
+    with LateProgress("balancing thresholds", len(network.weights) * MOST_TRIALS, "thresholds") as progress:
+        for index, (weight, activity) in enumerate(zip(network.weights, presentations.activity, strict=True)):
+            layer, balanced, note = _convert_layer(index, weight, events, activity, config, progress)
+            layers.append(layer)
+            notes.append(note)
+            events = balanced.spikes
+            progress.reach((index + 1) * MOST_TRIALS)
     return SpikingNetwork(
         layers=tuple(layers),
         input_code=code,
@@ -144,10 +107,97 @@ def convert(network: AnalogNetwork, calibration: Array, config: ConversionConfig
         provenance={
             **network.provenance,
             "model_checksum": network.checksum,
-            "converter": "if",
+            "converter": config.neuron,
             "converter_version": __version__,
         },
+        one_pass=network.one_pass,
     )
+
+
+def sweep(
+    network: AnalogNetwork, calibration: Array, configs: Iterable[ConversionConfig]
+) -> Iterator[tuple[ConversionConfig, SpikingNetwork]]:
+    """Convert a network in several ways, one after the other.
+
+    Parameters
+    ----------
+    network : AnalogNetwork
+        What to convert; left untouched.
+    calibration : ndarray of shape (n_images, n_pixels)
+        As for `convert`.
+    configs : iterable of ConversionConfig
+        The ways.
+
+    Yields
+    ------
+    config : ConversionConfig
+        One of the ways.
+    network : SpikingNetwork
+        What it gives.
+    """
+    for config in configs:
+        yield config, convert(network, calibration, config)
+
+
+def _present(network: AnalogNetwork, code: InputCode, images: Array, config: ConversionConfig) -> _Presentations:
+    """Encode the images under all hypotheses, and keep as many presentations as thresholds need."""
+    n_classes = network.n_classes
+    room = MAX_CURRENTS // (config.n_time_steps * max(network.widths))
+    n_presentations = min(MAX_PRESENTATIONS, max(MIN_PRESENTATIONS, room))
+    n_images = min(len(images), n_presentations)
+    images = images[np.linspace(0, len(images) - 1, n_images).astype(int)]
+    source = encode(code, images, config.n_time_steps)
+    # Each image comes under as many hypotheses as there is room for, and all hypotheses come equally often.
+    per_image = max(1, min(n_classes, n_presentations // n_images))
+    hypotheses = (np.arange(n_images)[:, None] * per_image + np.arange(per_image)) % n_classes
+    rows = np.arange(n_images)[:, None]
+    events = source.read(0, n_images)[rows, hypotheses]
+    activity = [latent[rows, hypotheses] for latent in network.latents(images)]
+    return _Presentations(
+        events.reshape(-1, *events.shape[2:]), [latent.reshape(-1, latent.shape[-1]) for latent in activity]
+    )
+
+
+def _convert_layer(
+    index: int, weight: Array, events: Array, activity: Array, config: ConversionConfig, progress: LateProgress
+) -> tuple[SpikingLayer, BalancedThreshold, str]:
+    """Quantise a layer's weights and balance its threshold."""
+    name, model = f"layer {index}", NeuronModel.of(config)
+    codes, scale = np.asarray(weight, np.float64), np.ones(len(weight))
+    if config.weight_bits is not None:
+        codes, scale = _quantise(weight, events, config, name)
+    currents = _currents(events, codes)
+    if config.weight_bits is not None:
+        _check_range(name, codes, currents, hidden=index > 0)
+    balanced = balance_threshold(
+        currents, activity, config.n_time_steps, model, name=name, scale=scale, tick=progress.tick
+    )
+    layer = SpikingLayer(
+        weight=codes,
+        v_threshold=balanced.v_threshold,
+        leak=config.mem_leak,
+        reset=config.reset,
+        gain=balanced.gain,
+        v_init=model.v_init(balanced.v_threshold),
+    )
+    error = float(np.linalg.norm(codes * scale[:, None] - weight) / np.linalg.norm(weight))
+    return layer, balanced, _layer_note(name, balanced, config, error)
+
+
+def _quantise(weight: Array, events: Array, config: ConversionConfig, name: str) -> tuple[Array, Array]:
+    """Round weights to integers, on a coarser scale than the best where that keeps currents in range."""
+    assert config.weight_bits is not None
+    codes, scale = quantise_layer(weight, config.weight_bits, name, config.weight_scale)
+    largest = np.abs(_currents(events, codes)).max(axis=(0, 1))
+    if config.weight_scale == "layer":
+        largest = np.full_like(largest, largest.max())
+    excess = largest * CURRENT_HEADROOM * CURRENT_MARGIN / CURRENT_LIMIT
+    if (excess > 1).any():
+        # No weight is clipped at this scale; a coarser one would waste codes.
+        unclipped = np.abs(weight).max() / largest_code(config.weight_bits)
+        scale = np.minimum(scale * np.maximum(1.0, excess), unclipped)
+        codes = codes_at(weight, scale[:, None], config.weight_bits)
+    return codes, scale
 
 
 def _input_code(network: AnalogNetwork, config: ConversionConfig) -> InputCode:
@@ -193,9 +243,14 @@ def _input_notes(code: InputCode, config: ConversionConfig) -> list[str]:
     return [f"pixels become {code.coding} spikes with rate {code.scale:.4g} per step for a full pixel"]
 
 
-def _layer_note(name: str, balanced: BalancedThreshold, config: ConversionConfig) -> str:
+def _layer_note(name: str, balanced: BalancedThreshold, config: ConversionConfig, error: float) -> str:
     bits = f"{config.weight_bits}-bit weights" if config.weight_bits else "real weights"
+    rounding = f" with one scale per {config.weight_scale} (relative error {error:.3g})" if config.weight_bits else ""
+    low, high = float(balanced.v_threshold.min()), float(balanced.v_threshold.max())
+    threshold = f"threshold {low:g}" if low == high else f"thresholds {low:g} to {high:g}"
+    leak = f", leak {config.mem_leak}/{DECAY_UNITY} per step" if config.mem_leak else ""
+    start = f", potential starts at {config.initial_potential:g} of the threshold" if config.initial_potential else ""
     return (
-        f"{name}: {bits}, threshold {balanced.v_threshold:g}, reset {config.reset}: mean cosine between counts and "
+        f"{name}: {bits}{rounding}, {threshold}, reset {config.reset}{leak}{start}: mean cosine between counts and "
         f"analog activity {balanced.cosine:.4f} on calibration data"
     )

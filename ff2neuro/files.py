@@ -292,8 +292,8 @@ def hdf5_bytes(tree: Tree, *, compress: bool = True) -> bytes:
 
 
 def readonly(array: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return a read-only copy of `array`, so that a frozen object cannot be changed from outside."""
-    copy = np.array(array, dtype=dtype)
+    """Return a read-only copy of `array`, in C order, so that a frozen object cannot be changed from outside."""
+    copy = np.array(array, dtype=dtype, order="C")
     copy.setflags(write=False)
     return copy
 

@@ -1,5 +1,6 @@
 """Input events as a chunked source, so that a large data set never sits in memory once per time step."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,10 @@ import numpy.typing as npt
 
 from ff2neuro.errors import ConfigurationError
 
-__all__ = ["InputSource"]
+__all__ = ["DIGEST_BYTES", "InputSource", "count_events", "digest_events"]
+
+#: Length of the digest of an image's events: enough that no two images share one by chance.
+DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,3 +110,58 @@ class InputSource:
         """
         for start in range(0, self.n_images, n_images):
             yield start, self.read(start, min(start + n_images, self.n_images))
+
+
+def digest_events(events: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return a digest of every image's events, so that recordings can tell what they are recordings of.
+
+    Equal events have equal digests whatever their data type, and whether a constant input is given once or at every
+    step.
+
+    Parameters
+    ----------
+    events : ndarray of shape (n_images, n_hypotheses, n_time_steps or 1, n_inputs)
+        As `InputSource.chunks` gives them.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n_images, DIGEST_BYTES)
+        BLAKE2b digests.
+    """
+    digests = [hashlib.blake2b(_canonical_bytes(image), digest_size=DIGEST_BYTES).digest() for image in events]
+    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(events), DIGEST_BYTES)
+
+
+def _canonical_bytes(image: npt.NDArray[Any]) -> bytes:
+    """Bytes of events of shape (n_hypotheses, n_steps, n_inputs) that depend on nothing but their values."""
+    if image.shape[1] > 1 and (image == image[:, :1]).all():
+        image = image[:, :1]
+    if image.dtype != np.uint8:
+        with np.errstate(invalid="ignore"):
+            small = image.astype(np.uint8)
+        # Adding 0 makes a negative zero a positive one.
+        image = small if np.array_equal(small, image) else image.astype(np.float64) + 0.0
+    if image.dtype == np.uint8 and image.max(initial=0) <= 1:
+        # Spikes are many, and eight times fewer bytes are hashed.
+        return repr(("bits", image.shape)).encode() + np.packbits(image).tobytes()
+    return repr((image.dtype.str, image.shape)).encode() + np.ascontiguousarray(image).tobytes()
+
+
+def count_events(events: npt.NDArray[Any], n_time_steps: int) -> npt.NDArray[np.int64]:
+    """Count the input events of every image: values that are not zero, over all hypotheses and steps.
+
+    Parameters
+    ----------
+    events : ndarray of shape (n_images, n_hypotheses, n_time_steps or 1, n_inputs)
+        As `InputSource.chunks` gives them.
+    n_time_steps : int
+        Number of time steps T; events of one step are repeated at each.
+
+    Returns
+    -------
+    ndarray of int, shape (n_images,)
+        Numbers of events.
+    """
+    repeats = n_time_steps if events.shape[2] == 1 else 1
+    # One by one: counting along axes is many times slower.
+    return np.array([np.count_nonzero(image) for image in events], dtype=np.int64) * repeats

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ff2neuro.errors import ConfigurationError, FileFormatError
 from ff2neuro.files import SafeFile, atomic_path
+from ff2neuro.inputs import DIGEST_BYTES, count_events, digest_events
 
 __all__ = ["Kind", "Recording", "RecordingHeader", "RecordingWriter"]
 
@@ -202,6 +203,16 @@ class Recording:
         data: Array = self._file[f"layers/{layer}/{variable}"][start:stop]
         return data
 
+    @property
+    def input_digests(self) -> npt.NDArray[np.uint8] | None:
+        """Digest of the events of every image, of shape (n_images, 16); None if the machine noted none."""
+        return np.asarray(self._file["inputs/digests"]) if "inputs" in self._file else None
+
+    @property
+    def input_events(self) -> npt.NDArray[np.int64] | None:
+        """Number of input events of every image, over all hypotheses and steps; None if the machine noted none."""
+        return np.asarray(self._file["inputs/n_events"]) if "inputs" in self._file else None
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -238,6 +249,9 @@ class RecordingWriter:
         self._stack = ExitStack()
         self._file: h5py.File | None = None
         self._disk: SafeFile | None = None
+        self._digests = np.zeros((header.n_images, DIGEST_BYTES), dtype=np.uint8)
+        self._n_events = np.zeros(header.n_images, dtype=np.int64)
+        self._n_noted = 0
 
     def __enter__(self) -> "RecordingWriter":
         if self._path is None:
@@ -320,9 +334,31 @@ class RecordingWriter:
         if self._disk is not None:
             self._disk.check()
 
+    def write_inputs(self, start: int, events: Array) -> None:
+        """Note what a chunk of images was given, so that recordings of other input can be told apart.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first image of the chunk.
+        events : ndarray of shape (n, n_hypotheses, n_time_steps or 1, n_inputs)
+            Input events as `InputSource.chunks` gives them.
+        """
+        stop = start + len(events)
+        self._digests[start:stop] = digest_events(events)
+        self._n_events[start:stop] = count_events(events, self.header.n_time_steps)
+        self._n_noted += len(events)
+
+    def _write_noted_inputs(self) -> None:
+        if self._file is not None and 0 < self._n_noted == self.header.n_images:
+            self._file["inputs/digests"] = self._digests
+            self._file["inputs/n_events"] = self._n_events
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None:
+            self._write_noted_inputs()
         if kind is not None and self._path is None and self._file is not None:
             self._file.close()
         self._stack.__exit__(kind, error, trace)

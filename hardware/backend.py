@@ -1,15 +1,20 @@
 """What a machine is to the rest of the program: a graph and input events in, a recording out."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from types import TracebackType
 
 import nir
+import numpy as np
+import numpy.typing as npt
 
 from ff2neuro.dynamics import Reset
 from ff2neuro.errors import ConfigurationError
+from ff2neuro.hardware.plugins import load_plugin, origin_of, plugin_names, plugins_named
 from ff2neuro.inputs import InputSource
 from ff2neuro.recording import Kind, Recording
 
@@ -39,6 +44,9 @@ class RunConfig:
         Whether to record u and v after each step as well, where the machine can.
     time_limit : float or None
         Seconds after which a machine that makes no progress is given up.
+    v_init : mapping of str to ndarray of shape (n_neurons,)
+        Membrane potential at the start of every presentation, by the name of the layer, in the units of its weights;
+        0 for layers that are not named, which is all that NIR can express.
 
     Raises
     ------
@@ -51,6 +59,7 @@ class RunConfig:
     record: Kind = "counts"
     states: bool = False
     time_limit: float | None = None
+    v_init: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.dt < float("inf"):
@@ -113,17 +122,19 @@ class Backend(ABC):
 
 
 def available_backends() -> list[str]:
-    """Return the names of all backends, installed or not."""
-    return list(_BACKENDS)
+    """Return the names of all backends, installed or not: those of this package, then those of plug-ins."""
+    return [*_BACKENDS, *(name for name in plugin_names() if name not in _BACKENDS)]
 
 
-def get_backend(name: str) -> Backend:
+def get_backend(name: str, **settings: int) -> Backend:
     """Return a backend by name.
 
     Parameters
     ----------
     name : str
         One of `available_backends`.
+    **settings
+        Settings of that machine, such as the ``lanes`` and ``workers`` of Lava.
 
     Returns
     -------
@@ -133,10 +144,27 @@ def get_backend(name: str) -> Backend:
     Raises
     ------
     ConfigurationError
-        If there is no backend of that name.
+        If there is no backend of that name, or several, or it has no such setting.
+    BackendError
+        If the backend is a plug-in that cannot be loaded.
     """
+    if name not in available_backends():
+        raise ConfigurationError(f"unknown backend {name!r}; known are {', '.join(available_backends())}")
     if name not in _BACKENDS:
-        raise ConfigurationError(f"unknown backend {name!r}; known are {', '.join(_BACKENDS)}")
+        plugin: Backend = load_plugin(name, Backend)
+        _require_settings(name, type(plugin), settings)
+        return type(plugin)(**settings) if settings else plugin
+    if intruders := plugins_named(name):
+        claims = ", ".join(origin_of(point) for point in intruders)
+        raise ConfigurationError(f"backend {name!r} is ff2neuro's own and also claimed by {claims}; uninstall that")
     module, attribute = _BACKENDS[name]
-    backend: Backend = getattr(import_module(module), attribute)()
+    kind = getattr(import_module(module), attribute)
+    _require_settings(name, kind, settings)
+    backend: Backend = kind(**settings)
     return backend
+
+
+def _require_settings(name: str, kind: Callable[..., object], settings: Mapping[str, int]) -> None:
+    """Refuse settings that a machine does not have, rather than ignore them."""
+    for setting in sorted(set(settings) - set(signature(kind).parameters)):
+        raise ConfigurationError(f"backend {name!r} has no setting {setting!r}; leave --{setting} out")

@@ -166,6 +166,7 @@ def _input_shape(node: nir.Input) -> Shape:
 
 def _check_output(name: str, node: nir.Output, shape: Shape) -> None:
     given = node.output_type["output"]
-    stated = shape if given is None else tuple(int(size) for size in np.ravel(given))
-    if math.prod(stated) != math.prod(shape):
+    stated = () if given is None else tuple(int(size) for size in np.ravel(given))
+    # NIR takes the shape of neurons from their parameters, which may be stored once for all.
+    if math.prod(stated) not in (1, math.prod(shape)):
         raise GraphError(f"node {name!r} has shape {stated}; the last neurons have {shape}")

@@ -94,6 +94,7 @@ def fixed_point_layers(chain: Chain) -> tuple[FixedPointLayer, ...]:
                 mem_leak=int(_leak_numerator(layer.neurons.mem_decay)[0]),
                 syn_leak=int(_leak_numerator(layer.neurons.syn_decay)[0]),
                 reset=layer.neurons.reset,
+                v_init=np.round(layer.neurons.v_init * STATE_SCALE).astype(np.int64),
             ),
         )
         for layer in chain.layers
@@ -162,8 +163,10 @@ def _obstacle(layer: ChainLayer) -> str | None:
         return "v_threshold is not an integer plus 1/2"
     if neurons.v_threshold.min() < 0:
         return "v_threshold is negative"
-    if np.any(neurons.v_reset) or np.any(neurons.leak) or np.any(neurons.v_init):
-        return "v_reset, v_leak or the initial potential is not 0"
+    if np.any(neurons.v_reset) or np.any(neurons.leak):
+        return "v_reset or v_leak is not 0"
+    if not _integral(neurons.v_init * STATE_SCALE):
+        return f"an initial potential is no multiple of 1/{STATE_SCALE}"
     for what, decay in (("tau_mem", neurons.mem_decay), ("tau_syn", neurons.syn_decay)):
         exact = 1 - _leak_numerator(decay) / DECAY_UNITY
         if not np.allclose(decay, exact, rtol=0, atol=TOLERANCE):

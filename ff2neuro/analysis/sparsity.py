@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PAPER_SMOOTHING", "hoyer_index", "mean_hoyer_index"]
+__all__ = ["PAPER_SMOOTHING", "HoyerMean", "hoyer_index", "mean_hoyer_index"]
 
 Array = npt.NDArray[Any]
 
@@ -60,6 +60,32 @@ def mean_hoyer_index(latents: Array, smoothing: float = PAPER_SMOOTHING) -> floa
     float or None
         None if no latent has an index: not computed, which is not the same as 0.
     """
-    index = hoyer_index(latents, smoothing)
-    defined = index[~np.isnan(index)]
-    return float(defined.mean()) if defined.size else None
+    mean = HoyerMean(smoothing)
+    mean.update(latents)
+    return mean.result()
+
+
+class HoyerMean:
+    """Mean of `hoyer_index` over chunks, over those latents that have one.
+
+    Parameters
+    ----------
+    smoothing : float
+        As for `hoyer_index`.
+    """
+
+    def __init__(self, smoothing: float = PAPER_SMOOTHING) -> None:
+        self._smoothing = smoothing
+        self._sum = 0.0
+        self._n = 0
+
+    def update(self, latents: Array) -> None:
+        """Add a chunk: an array of shape (n_samples, n_neurons)."""
+        index = hoyer_index(latents, self._smoothing)
+        defined = index[~np.isnan(index)]
+        self._sum += float(defined.sum())
+        self._n += defined.size
+
+    def result(self) -> float | None:
+        """Return the mean; None if no latent has an index: not computed, which is not the same as 0."""
+        return self._sum / self._n if self._n else None

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from ff2neuro.cli.events import input_events
 from ff2neuro.cli.options import answer
-from ff2neuro.cli.run import _inputs as input_events
 
 __all__ = ["judge_machines"]
 
@@ -29,6 +29,7 @@ def judge_machines(file: Path, options: dict[str, Any], *, as_json: bool) -> Non
         With exit code 1 if machines differ that must not.
     """
     from ff2neuro.converters.nir_file import read_nir
+    from ff2neuro.converters.nir_graph import initial_potentials
     from ff2neuro.hardware.backend import RunConfig
     from ff2neuro.validation.machines import compare_machines, render_machines
 
@@ -36,7 +37,9 @@ def judge_machines(file: Path, options: dict[str, Any], *, as_json: bool) -> Non
     network = content.network
     source = input_events(content, {**options, "split": "test"})
     config = RunConfig(
-        dt=options["dt"] or (network.dt if network else RunConfig.dt), reset=network.reset if network else "zero"
+        dt=options["dt"] or (network.dt if network else RunConfig.dt),
+        reset=network.reset if network else "zero",
+        v_init=initial_potentials(network) if network else {},
     )
     names = [name.strip() for name in options["against"].split(",")]
     comparisons = compare_machines(content.graph, source, names, config, options["max_count_distance"])

@@ -14,7 +14,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """List the machines that can run a graph, and whether they are installed."""
     if ctx.invoked_subcommand is None:
         rows = _rows()
-        text = "\n".join(f"{row['name']:10} {row['version'] or 'missing':10} {row['note']}" for row in rows)
+        text = "\n".join(f"{row['name']:15} {row['version'] or 'missing':10} {row['note']}" for row in rows)
         answer({"backends": rows}, text, as_json=as_json)
 
 
@@ -30,7 +30,23 @@ def _rows() -> list[dict[str, str | bool | None]]:
         _row("reference", __version__, "NumPy, bit-exact to Lava's fixed-point models; double precision otherwise"),
         _row("lava", lava.version if lava.installed else None, note),
         _row("snntorch", version("snntorch"), "snnTorch's own NIR reader, single precision"),
+        *_plugin_rows(),
     ]
+
+
+def _plugin_rows() -> list[dict[str, str | bool | None]]:
+    """Machines of other packages; what is wrong with one stands in its row."""
+    from ff2neuro.errors import FF2NeuroError
+    from ff2neuro.hardware.backend import get_backend
+    from ff2neuro.hardware.plugins import origin_of, plugin_names, plugins_named
+
+    def row(name: str) -> dict[str, str | bool | None]:
+        try:
+            return _row(name, get_backend(name).version, f"plug-in {origin_of(plugins_named(name)[0])}")
+        except FF2NeuroError as error:
+            return _row(name, None, str(error))
+
+    return [row(name) for name in plugin_names()]
 
 
 def _row(name: str, version: str | None, note: str) -> dict[str, str | bool | None]:

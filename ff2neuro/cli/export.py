@@ -1,10 +1,13 @@
 """``ff2neuro export``: convert a trained network and write it as NIR."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from ff2neuro.cli.conversion import conversion_options, convert_network, number_of_bits
 from ff2neuro.cli.options import (
     DEFAULT_NIR,
     DEFAULT_RUN,
@@ -19,7 +22,21 @@ from ff2neuro.cli.options import (
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.files import require_writable
 
+if TYPE_CHECKING:
+    from ff2neuro.networks import SpikingNetwork
+
 __all__ = ["command"]
+
+_FIXED_BY_HEBBIAN_TRAINING = {
+    "neuron": "--neuron",
+    "leak": "--leak",
+    "initial_potential": "--initial-potential",
+    "weight_scale": "--weight-scale",
+    "reset": "--reset",
+    "n_time_steps": "--steps",
+    "input_coding": "--input-coding",
+    "input_bits": "--input-bits",
+}
 
 
 @click.command("export")
@@ -32,16 +49,7 @@ __all__ = ["command"]
     show_default=True,
     help="How neurons are written: so that several readers agree, or literally.",
 )
-@click.option("--neuron", type=click.Choice(["if"]), default="if", show_default=True, help="Neuron model.")
-@click.option(
-    "--reset",
-    type=click.Choice(["zero", "subtract"]),
-    default="zero",
-    show_default=True,
-    help="What a spike does to the membrane potential; NIR can say only zero.",
-)
-@click.option("--steps", "n_time_steps", type=int, default=32, show_default=True, help="Time steps per presentation.")
-@click.option("--weight-bits", default="8", show_default=True, help="Width of an integer weight (2 to 8), or none.")
+@conversion_options
 @click.option(
     "--input-coding",
     type=click.Choice(["constant", "regular", "bernoulli"]),
@@ -78,42 +86,42 @@ def command(source: Path, out: Path | None, force: bool, as_json: bool, **option
     answer(document, _text(document), as_json=as_json)
 
 
-def _weight_bits(text: str) -> int | None:
-    if text == "none":
-        return None
-    if not text.isdecimal():
-        raise ConfigurationError(f"--weight-bits is {text!r}; it must be a number from 2 to 8, or none")
-    return int(text)
-
-
 def _export_run(model: Path, out: Path, options: dict[str, Any]) -> dict[str, Any]:
-    """Convert the model of a run directory."""
+    """Convert the model of a run directory, or quantise it if it is a spiking network already."""
     from ff2neuro.converters.nir_file import write_network
-    from ff2neuro.converters.rate import ConversionConfig, convert
-    from ff2neuro.networks import load_model
+    from ff2neuro.networks import SpikingNetwork, load_network
 
-    config = ConversionConfig(
-        n_time_steps=options["n_time_steps"],
-        weight_bits=_weight_bits(options["weight_bits"]),
-        reset=options["reset"],
-        input_coding=options["input_coding"],
-        input_bits=options["input_bits"],
-        dt=options["dt"],
-        seed=options["seed"],
-    )
-    analog = load_model(model)
-    images = load_training_images(analog, options, options["n_calibration"])
-    network = convert(analog, images, config)
+    trained = load_network(model)
+    if isinstance(trained, SpikingNetwork):
+        bits = number_of_bits(options["weight_bits"])
+        network = _quantise_network(trained, bits, options)
+    else:
+        config, network = convert_network(trained, options)
+        bits = config.weight_bits
     graph = write_network(network, out, options["dialect"])
     return {
         "file": str(out),
         "dialect": options["dialect"],
         "nodes": list(graph.nodes),
         "n_time_steps": network.n_time_steps,
-        "weight_bits": config.weight_bits,
+        "weight_bits": bits,
         "reset": network.reset,
         "notes": list(network.notes),
     }
+
+
+def _quantise_network(network: "SpikingNetwork", bits: int | None, options: dict[str, Any]) -> "SpikingNetwork":
+    """Quantise a network that was trained as a spiking one; training fixed all but weight bits and dt."""
+    from ff2neuro.converters.leaky import quantise_network
+
+    context = click.get_current_context()
+    for name, option in _FIXED_BY_HEBBIAN_TRAINING.items():
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise ConfigurationError(f"{option} is fixed by the Hebbian training of this network; omit it")
+    if bits is None:
+        return replace(network, dt=options["dt"])
+    images = load_training_images(network, options, options["n_calibration"])
+    return quantise_network(network, images, bits, options["dt"])
 
 
 def _quantise_file(source: Path, out: Path, options: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +129,7 @@ def _quantise_file(source: Path, out: Path, options: dict[str, Any]) -> dict[str
     from ff2neuro.converters.nir_file import read_nir, write_graph
     from ff2neuro.converters.requantisation import quantise_graph
 
-    bits = _weight_bits(options["weight_bits"])
+    bits = number_of_bits(options["weight_bits"])
     if bits is None:
         raise ConfigurationError("exporting a FILE.nir quantises its weights; pass --weight-bits 2 to 8")
     content = read_nir(source)

@@ -5,39 +5,64 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ff2neuro.cli.deployment import deploy
 from ff2neuro.cli.options import DEFAULT_RUN, answer, json_option, require_run
 
 if TYPE_CHECKING:
+    from ff2neuro.converters.nir_file import NirFile
     from ff2neuro.hardware.chain import Chain
 
 __all__ = ["command"]
+
+_STATUS = {
+    "same": "runs, same spikes",
+    "differs": "runs, other spikes",
+    "fails": "does not run",
+}
 
 
 @click.command("inspect")
 @click.argument("source", type=click.Path(path_type=Path), default=DEFAULT_RUN, metavar="[RUN|FILE.nir]")
 @click.option("--dt", type=float, help="Length of a time step [s] [default: the file's, else 1e-4].")
+@click.option("--target", help="Show where FILE.nir goes on a machine, such as loihi1 or loihi2.")
+@click.option(
+    "--recording",
+    type=click.Path(path_type=Path),
+    help="With --target: estimate energy and latency from what this recording of `ff2neuro run` counted.",
+)
 @json_option
-def command(source: Path, dt: float | None, as_json: bool) -> None:
-    """Describe a network: layers, parameters, how it came to be, and what was approximated."""
+def command(source: Path, dt: float | None, target: str | None, recording: Path | None, as_json: bool) -> None:
+    """Describe a network: layers, parameters, how it came to be, and what was approximated.
+
+    For FILE.nir also say which NIR readers run it, and which of them give the same spikes.
+    """
+    if target is not None or recording is not None:
+        deploy(source, dt, target, recording, as_json=as_json)
+        return
     document = _describe_file(source, dt) if source.is_file() else _describe_run(source)
     answer(document, _text(document), as_json=as_json)
 
 
 def _describe_run(run: Path) -> dict[str, Any]:
-    from ff2neuro.networks import load_model
+    from ff2neuro.networks import SpikingNetwork, load_network
 
-    network = load_model(require_run(run))
+    network = load_network(require_run(run))
+    code: Any
+    if isinstance(network, SpikingNetwork):
+        kind, code, shapes = "spiking network", network.input_code, [layer.weight.shape for layer in network.layers]
+    else:
+        kind, code, shapes = "analog network", network, [weight.shape for weight in network.weights]
     return {
-        "kind": "analog network",
+        "kind": kind,
         "file": str(run / "model.h5"),
-        "image_shape": list(network.image_shape),
-        "n_classes": network.n_classes,
-        "label_code_length": network.label_codes.length,
+        "image_shape": list(code.image_shape),
+        "n_classes": code.label_codes.n_classes,
+        "label_code_length": code.label_codes.length,
         "probability": network.head.probability,
         "voting_layers": list(network.head.voting_layers),
         "layers": [
-            {"name": f"layer {index}", "n_inputs": int(weight.shape[1]), "n_neurons": int(weight.shape[0])}
-            for index, weight in enumerate(network.weights)
+            {"name": f"layer {index}", "n_inputs": int(shape[1]), "n_neurons": int(shape[0])}
+            for index, shape in enumerate(shapes)
         ],
         "provenance": dict(network.provenance),
     }
@@ -62,6 +87,7 @@ def _describe_file(path: Path, dt: float | None) -> dict[str, Any]:
         "layers": _layers(chain),
         "fixed_point": obstacle is None,
         "fixed_point_obstacle": obstacle,
+        **_portability(content, step),
     }
     if network is not None:
         document |= {
@@ -77,14 +103,40 @@ def _describe_file(path: Path, dt: float | None) -> dict[str, Any]:
     return document
 
 
+def _portability(content: "NirFile", dt: float) -> dict[str, Any]:
+    """Say what NIR readers make of the file."""
+    import numpy as np
+
+    from ff2neuro.hardware.portability import statements, type_error
+
+    network = content.network
+    reset = network.reset if network else "zero"
+    at_rest = network is None or not any(np.any(layer.v_init) for layer in network.layers)
+    return {
+        "nir_type_error": type_error(content.graph),
+        "readers": [
+            {
+                "name": found.reader.name,
+                "version": found.reader.version,
+                "dt": dt,
+                "status": found.status,
+                "reasons": list(found.reasons),
+                "call": found.reader.call.replace("DT", f"{dt:g}"),
+            }
+            for found in statements(content.graph, dt, reset, at_rest=at_rest)
+        ],
+    }
+
+
 def _layers(chain: "Chain") -> list[dict[str, Any]]:
     return [
         {
             "name": layer.name,
             "n_inputs": int(layer.weight.shape[1]),
             "n_neurons": layer.n_neurons,
-            "weight_range": [float(layer.weight.min()), float(layer.weight.max())],
-            "v_threshold_range": [float(layer.neurons.v_threshold.min()), float(layer.neurons.v_threshold.max())],
+            "neuron": layer.kind,
+            "weight_range": _range(layer.weight),
+            "v_threshold_range": _range(layer.neurons.v_threshold) if layer.spiking else None,
             "leak_per_step": float(1 - layer.neurons.mem_decay.min()),
             "biased": bool(layer.bias.any()),
         }
@@ -92,14 +144,21 @@ def _layers(chain: "Chain") -> list[dict[str, Any]]:
     ]
 
 
+def _range(values: Any) -> list[float]:
+    return [float(values.min()), float(values.max())]
+
+
 def _text(document: dict[str, Any]) -> str:
     lines = [f"{document['file']}: {document['kind']}"]
-    nested = ("kind", "file", "layers", "notes", "provenance")
+    nested = ("kind", "file", "layers", "notes", "provenance", "readers")
     named = ("name", "n_inputs", "n_neurons")
     lines += [f"  {key}: {value}" for key, value in document.items() if key not in nested and value is not None]
     for layer in document["layers"]:
-        figures = [f"{key} {value}" for key, value in layer.items() if key not in named]
+        figures = [f"{key} {value}" for key, value in layer.items() if key not in named and value is not None]
         lines.append("  " + ", ".join([f"{layer['name']}: {layer['n_inputs']} -> {layer['n_neurons']}", *figures]))
+    for reader in document.get("readers", []):
+        lines.append(f"  {reader['name']} {reader['version']}: {_STATUS[reader['status']]} (dt {reader['dt']:g} s)")
+        lines += [f"    {reason}" for reason in reader["reasons"]]
     lines += [f"  note: {note}" for note in document.get("notes", [])]
     lines += [f"  {key}: {value}" for key, value in document["provenance"].items()] if "provenance" in document else []
     return "\n".join(lines)

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "Run a NIR file on a machine and record its spikes.",
     "validate": "Judge whether the spiking network does what the analog one did.",
     "inspect": "Describe a run directory or a NIR file.",
+    "reproduce": "Repeat the experiments of the paper, published and measured figures side by side.",
     "backends": "List the machines that can run a graph, and install them.",
 }
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ff2neuro.data import Dataset
-    from ff2neuro.networks import AnalogNetwork
+    from ff2neuro.networks import AnalogNetwork, SpikingNetwork
 
 __all__ = [
     "DEFAULT_NIR",
@@ -30,6 +30,8 @@ __all__ = [
     "json_option",
     "load_data",
     "load_training_images",
+    "machine_options",
+    "machine_settings",
     "require_run",
     "seed_option",
 ]
@@ -69,6 +71,36 @@ def data_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def machine_options(function: F) -> F:
+    """Add ``--lanes`` and ``--workers`` to a command (see `machine_settings`)."""
+    for option in (
+        click.option("--workers", type=int, help="Lava: number of worker processes [default: 1]."),
+        click.option(
+            "--lanes",
+            type=int,
+            help="Lava: presentations side by side in one network; 1 takes official processes only, slowly.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def machine_settings(options: "Mapping[str, Any]") -> dict[str, int]:
+    """Return the settings of a machine that the user gave, for ``get_backend``.
+
+    Parameters
+    ----------
+    options : mapping
+        Values of `machine_options`.
+
+    Returns
+    -------
+    dict of str to int
+        Only those that were given, so that each machine keeps its own defaults.
+    """
+    return {name: options[name] for name in ("lanes", "workers") if options[name] is not None}
 
 
 def load_data(dataset: str | None, data_file: Path | None, data_dir: Path | None, default: str) -> "Dataset":
@@ -126,13 +158,13 @@ def data_of(provenance: "Mapping[str, str | int | float]") -> str:
 
 
 def load_training_images(
-    network: "AnalogNetwork", options: "Mapping[str, Any]", n_images: int
+    network: "AnalogNetwork | SpikingNetwork", options: "Mapping[str, Any]", n_images: int
 ) -> "npt.NDArray[np.float32]":
     """Draw calibration images from the training part of a network's data.
 
     Parameters
     ----------
-    network : AnalogNetwork
+    network : AnalogNetwork or SpikingNetwork
         Network whose provenance names the data, unless the options do.
     options : mapping
         Values of `data_options` and ``seed``.

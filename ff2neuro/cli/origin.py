@@ -41,5 +41,9 @@ def typed_command() -> str:
         typed = context.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE
         if not typed or value is None or parameter.name in {"as_json", "force"}:
             continue
-        words += [str(value)] if isinstance(parameter, click.Argument) else [parameter.opts[-1], str(value)]
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+            continue
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [parameter.opts[-1], str(one)]
     return shlex.join(words)

@@ -1,24 +1,21 @@
 """``ff2neuro run``: run a NIR file on a machine and record its spikes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ff2neuro.cli.options import answer, data_of, data_options, first_samples, force_option, json_option, load_data
-from ff2neuro.errors import ConfigurationError, DatasetError, FileFormatError
+from ff2neuro.cli.cluster import cluster_options, machine_of
+from ff2neuro.cli.events import input_events
+from ff2neuro.cli.options import answer, data_options, force_option, json_option, machine_options
 from ff2neuro.files import require_writable
-
-if TYPE_CHECKING:
-    from ff2neuro.converters.nir_file import NirFile
-    from ff2neuro.inputs import InputSource
 
 __all__ = ["command"]
 
 
 @click.command("run")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE.nir")
-@click.option("--backend", default="reference", show_default=True, help="reference, lava or snntorch.")
+@click.option("--backend", default="reference", show_default=True, help="A machine of `ff2neuro backends`.")
 @click.option(
     "--input",
     "input_file",
@@ -32,25 +29,30 @@ __all__ = ["command"]
 @click.option("--dt", type=float, help="Length of a time step [s] [default: the file's, else 1e-4].")
 @click.option("--time-limit", type=float, help="Give a machine up after so many seconds without progress.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Recording to write (HDF5).")
+@machine_options
+@cluster_options
 @data_options
 @force_option
 @json_option
 def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **options: Any) -> None:
     """Run FILE.nir on a machine and write what its neurons did to a recording."""
     from ff2neuro.converters.nir_file import read_nir
-    from ff2neuro.hardware.backend import RunConfig, get_backend
+    from ff2neuro.converters.nir_graph import initial_potentials
+    from ff2neuro.hardware.backend import RunConfig
 
     require_writable(out, force=force)
     content = read_nir(file)
-    inputs = _inputs(content, options)
+    inputs = input_events(content, options)
     config = RunConfig(
         dt=options["dt"] or (content.network.dt if content.network else 1e-4),
         reset=content.network.reset if content.network else "zero",
         record=options["record"],
         states=options["states"],
         time_limit=options["time_limit"],
+        v_init=initial_potentials(content.network) if content.network else {},
     )
-    with get_backend(backend) as machine, machine.run(content.graph, inputs, config, out) as recording:
+    machine = machine_of(backend, options)
+    with machine, machine.run(content.graph, inputs, config, out) as recording:
         header = recording.header
         means = {
             name: float(recording.counts(name).mean()) if header.n_images else 0.0 for name in recording.layer_names
@@ -67,42 +69,6 @@ def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **o
         ],
     }
     answer(document, _text(document), as_json=as_json)
-
-
-def _inputs(content: "NirFile", options: dict[str, Any]) -> "InputSource":
-    """Input events: from a file, or a data set encoded as the exported network wants it."""
-    from ff2neuro.coding import encode
-
-    network = content.network
-    if options["input_file"] is not None:
-        return _events_from_file(options["input_file"], options["samples"])
-    if network is None:
-        raise ConfigurationError("the NIR file was not exported by ff2neuro, so images cannot be encoded; pass --input")
-    default = data_of(network.provenance)
-    dataset = load_data(options["dataset"], options["data_file"], options["data_dir"], default)
-    images, _ = dataset.split(options["split"])
-    return encode(network.input_code, first_samples(images, options["samples"]), network.n_time_steps)
-
-
-def _events_from_file(path: Path, n_samples: int | None) -> "InputSource":
-    """Read input events from a .npy file."""
-    import numpy as np
-
-    from ff2neuro.inputs import InputSource
-
-    if not path.exists():
-        raise FileFormatError(f"input file {path} does not exist; check the path")
-    try:
-        events = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FileFormatError(f"input file {path} cannot be read as .npy: {error}") from error
-    if not isinstance(events, np.ndarray) or events.ndim not in (3, 4) or events.dtype.kind not in "buif":
-        shape = getattr(events, "shape", "of several arrays")
-        raise DatasetError(
-            f"input file {path} holds {shape}; it must be numbers of shape (image, [hypothesis,] step, channel)"
-        )
-    events = events[:, None] if events.ndim == 3 else events
-    return InputSource.from_array(first_samples(events, n_samples))
 
 
 def _text(document: dict[str, Any]) -> str:

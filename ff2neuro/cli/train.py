@@ -16,15 +16,18 @@ from ff2neuro.cli.options import (
 )
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.learning.config import TrainingConfig
-from ff2neuro.learning.limits import LabelCoding, Loss, Negatives, Schedule
+from ff2neuro.learning.hebbian.config import HebbianConfig
+from ff2neuro.learning.limits import Device, LabelCoding, Loss, Negatives, Schedule
 from ff2neuro.learning.presets import PRESETS, load_config
 from ff2neuro.learning.run_directory import RunDirectory
 from ff2neuro.networks.goodness import Probability
+from ff2neuro.networks.trace import TraceKind
 
 if TYPE_CHECKING:
     from ff2neuro.data import Dataset
+    from ff2neuro.learning.hebbian.state import HebbianState
     from ff2neuro.learning.state import TrainingState
-    from ff2neuro.networks import AnalogNetwork
+    from ff2neuro.networks import AnalogNetwork, SpikingNetwork
 
 __all__ = ["command"]
 
@@ -37,42 +40,72 @@ def _whole_numbers(ctx: click.Context, param: click.Parameter, value: str | None
         raise click.BadParameter(f"{value!r} is no list of whole numbers; write them as 200,200") from error
 
 
+#: Type, or form, and meaning of every hyperparameter of the two kinds of learning.
+_HYPERPARAMETERS: dict[str, tuple[Any, str]] = {
+    "layers": ("N[,N..]", "Neurons of every layer."),
+    "probability": (click.Choice(get_args(Probability)), "Probability that a presentation is positive."),
+    "alpha": (float, "Slope of the sigmoid probability."),
+    "theta": (float, "Threshold of the sigmoid probability."),
+    "loss": (click.Choice(get_args(Loss)), "What every layer minimises."),
+    "negatives": (click.Choice(get_args(Negatives)), "How wrong labels are drawn."),
+    "epochs": (int, "Passes over the training images."),
+    "batch_size": (int, "Images per update."),
+    "learning_rate": (float, "First step size of Adam, or the rate of the Hebbian rule."),
+    "schedule": (click.Choice(get_args(Schedule)), "How the step size falls."),
+    "label_code": (click.Choice(get_args(LabelCoding)), "Code of the label in the input."),
+    "label_length": (int, "Bits of a random label code."),
+    "label_density": (float, "Share of ones in a random label code."),
+    "label_strength": (float, "Input of a one in the label code; a full pixel is 1."),
+    "max_shift": (int, "Pixels by which training images are shifted at random."),
+    "voting_layers": ("N[,N..]", "Layers that vote, counted from 0."),
+    "validation_fraction": (float, "Share of the training images held out to judge the epochs."),
+    "patience": (int, "Epochs without better held-out accuracy before training stops; 0 for never."),
+    "peer_normalization": (float, "Weight of the term that evens out the neurons' mean activity; 0 for none."),
+    "one_pass_updates": (int, "Updates of the head for classification in one pass; 0 for no head."),
+    "device": (click.Choice(get_args(Device)), "Where training runs."),
+    "seed": (int, "Source of all chance."),
+    "threads": (int, "CPU threads, 0 for all or PyTorch's choice."),
+    "trace": (click.Choice(get_args(TraceKind)), "Output trace."),
+    "trace_decay": (float, "Share of a trace that is left after a step."),
+    "trace_factor": (float, "Spikes that make an accumulating trace of 1."),
+    "membrane_decay": (float, "Share of the membrane potential that is left after a step."),
+    "threshold": (float, "Firing threshold."),
+    "top_k": (int, "Neurons that may spike in a step, 0 for all."),
+    "noise": (float, "Noise in the comparison of winners."),
+    "epsilon": (float, "Smoothing of the symmetric probability."),
+    "eligibility_rate": (float, "Share of the eligibility trace that an update replaces."),
+    "n_time_steps": (int, "Time steps per presentation."),
+    "first_update": (int, "First step that changes weights, counted from 0."),
+    "rest_steps": (int, "Steps without input after a presentation."),
+    "input_strength": (float, "Spike probability per step of a full pixel."),
+}
+
+
 def _hyperparameter_options(function: Any) -> Any:
     """Add one option per hyperparameter; none has a default, so that a configuration file's value can stand."""
-    defaults = TrainingConfig()
-    kinds: dict[str, tuple[Any, str]] = {
-        "layers": ("N[,N..]", "Neurons of every layer."),
-        "probability": (click.Choice(get_args(Probability)), "Probability that a presentation is positive."),
-        "alpha": (float, "Slope of the sigmoid probability."),
-        "theta": (float, "Threshold of the sigmoid probability."),
-        "loss": (click.Choice(get_args(Loss)), "What every layer minimises."),
-        "negatives": (click.Choice(get_args(Negatives)), "How wrong labels are drawn."),
-        "epochs": (int, "Passes over the training images."),
-        "batch_size": (int, "Images per update."),
-        "learning_rate": (float, "First step size of Adam."),
-        "schedule": (click.Choice(get_args(Schedule)), "How the step size falls."),
-        "label_code": (click.Choice(get_args(LabelCoding)), "Code of the label in the input."),
-        "label_length": (int, "Bits of a random label code."),
-        "label_density": (float, "Share of ones in a random label code."),
-        "label_strength": (float, "Input of a one in the label code; a full pixel is 1."),
-        "max_shift": (int, "Pixels by which training images are shifted at random."),
-        "voting_layers": ("N[,N..]", "Layers that vote, counted from 0 [default: all]."),
-        "validation_fraction": (float, "Share of the training images held out to judge the epochs."),
-        "patience": (int, "Epochs without better held-out accuracy before training stops; 0 for never."),
-        "seed": (int, "Source of all chance."),
-        "threads": (int, "CPU threads, 0 for PyTorch's choice."),
-    }
+    analog, hebbian = TrainingConfig().to_mapping(), HebbianConfig().to_mapping()
     switch = "Scale the first layer's input to unit length [default: on]."
     function = click.option("--normalize-input/--no-normalize-input", default=None, help=switch)(function)
-    for name, (kind, text) in reversed(kinds.items()):
-        default = getattr(defaults, name)
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        text = text if shown == "" else f"{text[:-1]} [default: {shown}]."
+    for name, (kind, text) in reversed(_HYPERPARAMETERS.items()):
+        text = f"{text[:-1]} [{_defaults(analog.get(name), hebbian.get(name))}]."
         form: dict[str, Any] = (
             {"metavar": kind, "callback": _whole_numbers} if isinstance(kind, str) else {"type": kind}
         )
         function = click.option(f"--{name.replace('_', '-')}", name, help=text, **form)(function)
     return function
+
+
+def _defaults(analog: Any, hebbian: Any) -> str:
+    """Say what an option is if it is not given, and to which kind of learning it belongs."""
+    shown = {
+        kind: ",".join(map(str, value)) or "all" if isinstance(value, list) else str(value)
+        for kind, value in (("analog", analog), ("hebbian", hebbian))
+        if value is not None
+    }
+    if len(shown) == 2 and shown["analog"] == shown["hebbian"]:
+        return f"default: {shown['analog']}"
+    both = "; ".join(f"{kind}: {value}" for kind, value in shown.items())
+    return f"default: {both}" if len(shown) == 2 else f"{next(iter(shown))} only, default: {next(iter(shown.values()))}"
 
 
 @click.command("train")
@@ -81,7 +114,9 @@ def _hyperparameter_options(function: Any) -> Any:
 )
 @data_options
 @click.option(
-    "--learning", type=click.Choice(["analog", "hebbian"]), default="analog", show_default=True, help="Which trainer."
+    "--learning",
+    type=click.Choice(["analog", "hebbian"]),
+    help="Gradients in ReLU neurons, or the modulated Hebbian rule in spiking ones [default: analog].",
 )
 @_hyperparameter_options
 @click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_RUN, show_default=True, help="Run directory.")
@@ -93,7 +128,7 @@ def command(
     dataset: str | None,
     data_file: Path | None,
     data_dir: Path | None,
-    learning: str,
+    learning: str | None,
     out: Path,
     resume: bool,
     force: bool,
@@ -101,13 +136,11 @@ def command(
     **hyperparameters: Any,
 ) -> None:
     """Train a network with the Forward-Forward Algorithm."""
-    if learning == "hebbian":
-        raise ConfigurationError("--learning is hebbian; this version trains analog networks only: omit --learning")
     if resume and force:
         raise ConfigurationError("--resume and --force exclude each other; give one")
     directory = RunDirectory(out)
     state = directory.load_state() if resume else None
-    config = _configuration(source, hyperparameters, state)
+    config = _configuration(source, learning, hyperparameters, state)
     if state is None:
         directory.require_free(force=force)
     data = load_data(dataset, data_file, data_dir, state.data_source if state else DEFAULT_DATASET)
@@ -124,26 +157,68 @@ def command(
 
 
 def _configuration(
-    source: str | None, hyperparameters: dict[str, Any], state: "TrainingState | None"
-) -> TrainingConfig:
+    source: str | None,
+    learning: str | None,
+    hyperparameters: dict[str, Any],
+    state: "TrainingState | HebbianState | None",
+) -> TrainingConfig | HebbianConfig:
     """Return the configuration: defaults, overridden by preset, file or the resumed run, overridden by options."""
-    base = load_config(source) if source else state.config if state else TrainingConfig()
-    return base.replace(**{name: value for name, value in hyperparameters.items() if value is not None})
+    start = HebbianConfig() if learning == "hebbian" else TrainingConfig()
+    base: TrainingConfig | HebbianConfig = load_config(source) if source else state.config if state else start
+    kind = "hebbian" if isinstance(base, HebbianConfig) else "analog"
+    if learning not in (None, kind):
+        raise ConfigurationError(f"--learning is {learning}, but the configuration is for {kind} learning; omit one")
+    given = {name: value for name, value in hyperparameters.items() if value is not None}
+    foreign = [name for name in given if name not in base.to_mapping()]
+    if foreign:
+        other = "analog" if kind == "hebbian" else "hebbian"
+        option = f"--{foreign[0].replace('_', '-')}"
+        raise ConfigurationError(f"{option} belongs to {other} learning, not to {kind}; omit it, or pass --learning")
+    return base.replace(**given)
 
 
 def _document(
-    network: "AnalogNetwork", data: "Dataset", config: TrainingConfig, directory: RunDirectory
+    network: "AnalogNetwork | SpikingNetwork",
+    data: "Dataset",
+    config: TrainingConfig | HebbianConfig,
+    directory: RunDirectory,
 ) -> dict[str, Any]:
     images, labels = data.split("test")
     return {
         "run": str(directory.path),
         "files": [str(file) for file in directory.files if file.exists()],
         "dataset": data.name,
+        "learning": network.provenance["learning"],
         "layers": list(config.layers),
         "epochs": int(network.provenance["epochs_done"]),
         "seed": config.seed,
-        "test": {"accuracy": float((network.predict(images) == labels).mean()), "n_samples": len(labels)},
+        "test": {
+            "accuracy": _accuracy(network, config, images, labels),
+            "n_samples": len(labels),
+            **_one_pass_accuracy(network, images, labels),
+        },
+        "notes": list(getattr(network, "notes", ())),
     }
+
+
+def _accuracy(network: "AnalogNetwork | SpikingNetwork", config: Any, images: Any, labels: Any) -> float:
+    """Classify by label sweep; a spiking network with the arithmetic that it was trained in."""
+    from ff2neuro.networks import SpikingNetwork
+
+    if isinstance(network, SpikingNetwork):
+        from ff2neuro.learning.hebbian.evaluation import evaluate_network
+
+        return evaluate_network(network, config, images).accuracy(labels)
+    return float((network.predict(images) == labels).mean())
+
+
+def _one_pass_accuracy(network: "AnalogNetwork | SpikingNetwork", images: Any, labels: Any) -> dict[str, float]:
+    """Classify in one pass, if the network can and its activity is not that of simulated spikes."""
+    from ff2neuro.networks import AnalogNetwork
+
+    if not isinstance(network, AnalogNetwork) or network.one_pass is None:
+        return {}
+    return {"one_pass_accuracy": float((network.predict_one_pass(images) == labels).mean())}
 
 
 def _text(document: dict[str, Any]) -> str:
@@ -152,5 +227,7 @@ def _text(document: dict[str, Any]) -> str:
     return (
         f"trained {document['epochs']} epochs on {document['dataset']}, neurons per layer: {layers}\n"
         f"test accuracy {test['accuracy']:.2%} on {test['n_samples']} images\n"
-        f"wrote {', '.join(document['files'])}"
+        + (f"in one pass {test['one_pass_accuracy']:.2%}\n" if "one_pass_accuracy" in test else "")
+        + "".join(f"  {note}\n" for note in document["notes"])
+        + f"wrote {', '.join(document['files'])}"
     )

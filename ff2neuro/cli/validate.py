@@ -1,7 +1,5 @@
 """``ff2neuro validate``: run the spiking network, compare it with the analog one, judge."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,33 +7,38 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ff2neuro.cli.against import judge_machines
+from ff2neuro.cli.cluster import cluster_options
+from ff2neuro.cli.judged import (
+    DEFAULT_BACKEND,
+    deployments,
+    judged,
+    require_known_targets,
+    require_one_source,
+    sweeps,
+)
 from ff2neuro.cli.options import (
     DEFAULT_NIR,
     DEFAULT_RUN,
     answer,
     data_of,
     data_options,
-    first_samples,
     force_option,
     json_option,
     load_data,
+    machine_options,
     require_run,
+    seed_option,
 )
 from ff2neuro.cli.origin import origin, typed_command
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.files import require_writable, write_text
 
 if TYPE_CHECKING:
-    import nir
-
     from ff2neuro.data import Dataset
-    from ff2neuro.networks import SpikingNetwork
-    from ff2neuro.recording import Recording
+    from ff2neuro.networks import AnalogNetwork, SpikingNetwork
     from ff2neuro.validation import Thresholds
 
 __all__ = ["command"]
-
-DEFAULT_BACKEND = "reference"
 
 
 @click.command(name="validate")
@@ -49,6 +52,8 @@ DEFAULT_BACKEND = "reference"
     help="Judge this recording of `ff2neuro run` instead of running anything.",
 )
 @click.option("--samples", type=int, help="Use the first N images of the test split [default: all].")
+@machine_options
+@cluster_options
 @data_options
 @click.option(
     "--gate",
@@ -60,14 +65,24 @@ DEFAULT_BACKEND = "reference"
 @click.option("--min-prediction-agreement", type=float, help="Lowest share of equal predictions, 0 to 1.")
 @click.option("--min-latent-agreement", type=float, help="Lowest mean cosine of latents, in every layer.")
 @click.option("--min-cka", type=float, help="Lowest linear centred kernel alignment, in every layer.")
+@click.option("--max-replay-mismatch", type=float, help="Share of spikes that may differ from a simulation of FILE.")
+@click.option("--max-faults", type=int, help="Findings that no rounding explains [default: 0].")
+@click.option(
+    "--sweep",
+    multiple=True,
+    help="Measure at several values, such as steps=2,4,8; also weight_bits, input_coding, input_bits, noise, "
+    "dead_neurons, stuck_neurons. May be given again.",
+)
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path), help="Write the checks as JUnit XML too.")
 @click.option("--report", "report_dir", type=click.Path(path_type=Path), help="Write HTML, Markdown and JSON there.")
+@click.option("--target", multiple=True, help="Say in the report what this machine would need. May be given again.")
 @click.option("--against", help="Instead compare machines spike for spike, such as lava,reference; RUN is not needed.")
 @click.option(
     "--input", "input_file", type=click.Path(path_type=Path), help="With --against: a .npy file of input events."
 )
 @click.option("--dt", type=float, help="With --against: length of a time step [s] [default: the file's, else 1e-4].")
 @click.option("--max-count-distance", type=float, help="With --against: limit where machines round differently.")
+@seed_option
 @force_option
 @json_option
 def command(run: Path, file: Path | None, as_json: bool, **options: Any) -> None:
@@ -82,31 +97,55 @@ def command(run: Path, file: Path | None, as_json: bool, **options: Any) -> None
     """
     from ff2neuro.converters.nir_file import read_network
     from ff2neuro.networks import load_model
-    from ff2neuro.validation import render_junit, render_text, validate
+    from ff2neuro.validation import SweepRequest, render_junit, render_text, validate
     from ff2neuro.validation.report import gather, render_html, render_markdown, write_report
 
     if options["against"] is not None:
         judge_machines(file or (run / DEFAULT_NIR if run.is_dir() else run), options, as_json=as_json)
         return
     thresholds = _thresholds(options)
-    _require_one_source(options)
+    require_one_source(options)
+    require_known_targets(options)
+    for text in options["sweep"]:
+        SweepRequest.parse(text)
     _require_writable(options)
     file = file or run / DEFAULT_NIR
     analog = load_model(require_run(run))
     graph, spiking = read_network(file)
+    _require_same_model(analog, spiking, run, file)
     data = load_data(options["dataset"], options["data_file"], options["data_dir"], data_of(analog.provenance))
-    with _recording(graph, spiking, data, options) as (recording, images, labels):
-        verdict = validate(analog, spiking, recording, images, labels, thresholds)
+    _warn_of_other_data(analog, data)
+    with judged(graph, spiking, data, {**options, "file": file}) as found:
+        parts = analog, spiking, found.recording, found.images, found.labels
+        verdict = validate(*parts, thresholds, found.neutral)
+        verdict = replace(verdict, sweeps=sweeps(analog, spiking, found, options))
         if options["report_dir"] is not None:
-            material = gather(verdict, analog, spiking, recording, images, labels)
+            material = gather(verdict, *parts)
             provenance = {**origin(run / "model.h5", file), **spiking.provenance}
-            html = render_html(verdict, material, spiking.notes, provenance, [typed_command()])
+            machines = deployments(graph, spiking, found, options)
+            html = render_html(verdict, material, spiking.notes, provenance, [typed_command()], machines)
             write_report(options["report_dir"], html, render_markdown(verdict), verdict.to_json())
     if options["junit_file"] is not None:
         write_text(options["junit_file"], render_junit(verdict))
     answer(verdict.to_json(), render_text(verdict), as_json=as_json)
     if not verdict.passed:
         raise click.exceptions.Exit(1)
+
+
+def _require_same_model(analog: "AnalogNetwork", spiking: "SpikingNetwork", run: Path, file: Path) -> None:
+    """Refuse to compare a file with a model that it was not made from: the run may have been trained again since."""
+    made_from = spiking.provenance.get("model_checksum")
+    if made_from is not None and made_from != analog.checksum:
+        raise ConfigurationError(
+            f"{file} was exported from another model than {run / 'model.h5'} holds now; export the run again: "
+            f"ff2neuro export {run} --target nir"
+        )
+
+
+def _warn_of_other_data(analog: "AnalogNetwork", data: "Dataset") -> None:
+    trained_on = analog.provenance.get("dataset_checksum")
+    if trained_on is not None and trained_on != data.checksum:
+        click.echo(f"Note: {data.name} is not the data that the network was trained on.", err=True)
 
 
 def _require_writable(options: dict[str, Any]) -> None:
@@ -129,35 +168,7 @@ def _thresholds(options: dict[str, Any]) -> "Thresholds":
         "min_prediction_agreement": options["min_prediction_agreement"],
         "min_latent_agreement": options["min_latent_agreement"],
         "min_cka": options["min_cka"],
+        "max_replay_mismatch": options["max_replay_mismatch"],
+        "max_faults": options["max_faults"],
     }
     return replace(gate, **{name: value for name, value in given.items() if value is not None})
-
-
-def _require_one_source(options: dict[str, Any]) -> None:
-    if options["backend"] is not None and options["recording_file"] is not None:
-        raise ConfigurationError(
-            f"--backend {options['backend']} and --recording {options['recording_file']} exclude each other; give one"
-        )
-
-
-@contextmanager
-def _recording(
-    graph: "nir.NIRGraph", spiking: "SpikingNetwork", data: "Dataset", options: dict[str, Any]
-) -> "Iterator[tuple[Recording, Any, Any]]":
-    """Yield a recording, made now or read from a file, with its images and labels."""
-    from ff2neuro.coding import encode
-    from ff2neuro.hardware.backend import RunConfig, get_backend
-    from ff2neuro.recording import Recording
-
-    images, labels = data.split("test")
-    if options["recording_file"] is not None:
-        with Recording.open(options["recording_file"]) as recording:
-            n_samples = options["samples"] or recording.header.n_images
-            yield recording, first_samples(images, n_samples), first_samples(labels, n_samples)
-        return
-    images, labels = (first_samples(values, options["samples"]) for values in (images, labels))
-    source = encode(spiking.input_code, images, spiking.n_time_steps)
-    config = RunConfig(dt=spiking.dt, reset=spiking.reset)
-    machine = get_backend(options["backend"] or DEFAULT_BACKEND)
-    with machine, machine.run(graph, source, config) as recording:
-        yield recording, images, labels

@@ -1,6 +1,21 @@
 """Images to input events, and recorded spikes back to latents and scores."""
 
 from ff2neuro.coding.encoders import encode
-from ff2neuro.coding.readout import input_energy, scores, spiking_latents
+from ff2neuro.coding.readout import (
+    input_energy,
+    one_pass_scores,
+    recorded_latents,
+    scores,
+    scores_of_latents,
+    spiking_latents,
+)
 
-__all__ = ["encode", "input_energy", "scores", "spiking_latents"]
+__all__ = [
+    "encode",
+    "input_energy",
+    "one_pass_scores",
+    "recorded_latents",
+    "scores",
+    "scores_of_latents",
+    "spiking_latents",
+]

@@ -1,7 +1,8 @@
 """The readout: recorded spike counts become latents, goodness and scores.
 
 A count n_l stands for the activity h_l = g_l n_l of the analog network. Length normalisation between layers, which no
-chip has, is made up for here: see `ff2neuro.networks.goodness`.
+chip has, is made up for here: see `ff2neuro.networks.goodness`. A network with an output trace has that instead of
+counts; most traces need the spikes of every step.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ff2neuro.errors import NetworkError
 from ff2neuro.networks import InputCode, SpikingNetwork, layer_probabilities
+from ff2neuro.recording import Recording
 
-__all__ = ["input_energy", "scores", "spiking_latents"]
+__all__ = ["input_energy", "one_pass_scores", "recorded_latents", "scores", "scores_of_latents", "spiking_latents"]
 
 Array = npt.NDArray[Any]
 
@@ -30,11 +33,47 @@ def spiking_latents(network: SpikingNetwork, counts: Sequence[Array]) -> list[Ar
     Returns
     -------
     list of ndarray of float32, shape (..., n_neurons)
-        Counts times the layers' gains.
+        Counts times the layers' gains, or the output traces.
+
+    Raises
+    ------
+    NetworkError
+        If the network's output trace needs more than counts.
     """
+    if network.trace is not None:
+        return [network.trace.of_counts(count).astype(np.float32) for count in counts]
     return [
         count.astype(np.float32) * np.float32(layer.gain) for count, layer in zip(counts, network.layers, strict=True)
     ]
+
+
+def recorded_latents(
+    network: SpikingNetwork, recording: Recording, start: int = 0, stop: int | None = None
+) -> list[Array]:
+    """Return the activity that recorded spikes stand for.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        Network that was run.
+    recording : Recording
+        What the machine did; with spikes of every step where the output trace needs them.
+    start, stop : int, optional
+        Range of images; all by default.
+
+    Returns
+    -------
+    list of ndarray of shape (n_images, n_hypotheses, n_neurons)
+        As `spiking_latents`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the output trace needs spikes and only counts were recorded.
+    """
+    if network.trace is not None and network.trace.needs_bins:
+        return [network.trace.final(recording.spikes(name, start, stop)) for name in recording.layer_names]
+    return spiking_latents(network, [recording.counts(name, start, stop) for name in recording.layer_names])
 
 
 def input_energy(code: InputCode, images: Array) -> npt.NDArray[np.float64]:
@@ -75,6 +114,53 @@ def scores(network: SpikingNetwork, counts: Sequence[Array], energy: Array) -> n
     ndarray of shape (n_images, n_hypotheses)
         Sum of the voting layers' probabilities.
     """
-    probabilities = layer_probabilities(network.head, spiking_latents(network, counts), energy)
+    return scores_of_latents(network, spiking_latents(network, counts), energy)
+
+
+def scores_of_latents(network: SpikingNetwork, latents: Sequence[Array], energy: Array) -> npt.NDArray[np.float64]:
+    """Return the score of every hypothesis from the layers' activity.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        Network that was run.
+    latents : sequence of ndarray of shape (n_images, n_hypotheses, n_neurons)
+        As `spiking_latents` or `recorded_latents` gives them.
+    energy : ndarray of shape (n_images, n_hypotheses)
+        As `input_energy` gives it.
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_hypotheses)
+        Sum of the voting layers' probabilities.
+    """
+    probabilities = layer_probabilities(network.head, latents, energy)
     total: npt.NDArray[np.float64] = np.sum(probabilities, axis=0)
     return total
+
+
+def one_pass_scores(network: SpikingNetwork, counts: Sequence[Array]) -> npt.NDArray[np.float64]:
+    """Return the score of every class from spikes under the neutral label code alone.
+
+    The input for it is ``encode(network.input_code, images, network.n_time_steps, network.one_pass.code[None])``.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        Network that was run.
+    counts : sequence of ndarray of shape (n_images, 1, n_neurons)
+        Spike counts of all its layers; a layer's gain does not matter here, for only its direction counts.
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_classes)
+        Scores, on the scale of logits.
+
+    Raises
+    ------
+    NetworkError
+        If the network has no one-pass head.
+    """
+    if network.one_pass is None:
+        raise NetworkError("the network has no one-pass head; train it with one_pass_updates above 0 and convert it")
+    return network.one_pass.scores([count[:, 0] for count in counts])

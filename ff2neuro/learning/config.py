@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from ff2neuro.errors import ConfigurationError
-from ff2neuro.learning.limits import LabelCoding, Loss, Negatives, Schedule, check_config, typed_value
+from ff2neuro.learning.limits import Device, LabelCoding, Loss, Negatives, Schedule, check_config, typed_value
 from ff2neuro.networks.goodness import Probability
 
 if sys.version_info >= (3, 11):
@@ -68,6 +68,14 @@ class TrainingConfig:
     patience : int
         Epochs without a better accuracy on the held-out images after which training stops; the weights of the best
         epoch are then kept (early stopping). 0 trains to the end and keeps the last ones.
+    peer_normalization : float
+        Weight of a term that draws the mean activity of every neuron of a layer towards the layer's mean, so that none
+        is always or never active; 0 for none (peer normalisation of the code published with arXiv 2212.13345).
+    one_pass_updates : int
+        Updates that fit the one-pass head after training, each on a batch (arXiv 2212.13345, section 3.3); 0 for no
+        such head.
+    device : {"cpu", "cuda"}
+        Where training runs.
     seed : int
         Source of the weights, label codes, order of images and wrong labels.
     threads : int
@@ -104,6 +112,9 @@ class TrainingConfig:
     voting_layers: tuple[int, ...] = ()
     validation_fraction: float = 0.0
     patience: int = 0
+    peer_normalization: float = 0.0
+    one_pass_updates: int = 0
+    device: Device = "cpu"
     seed: int = 1
     threads: int = 1
 

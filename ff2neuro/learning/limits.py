@@ -9,8 +9,9 @@ from ff2neuro.networks.goodness import Probability
 if TYPE_CHECKING:
     from ff2neuro.learning.config import TrainingConfig
 
-__all__ = ["LabelCoding", "Loss", "Negatives", "Schedule", "check_config", "typed_value"]
+__all__ = ["Device", "LabelCoding", "Loss", "Negatives", "Schedule", "check_config", "typed_value"]
 
+Device = Literal["cpu", "cuda"]
 LabelCoding = Literal["random", "one-hot"]
 Loss = Literal["cross-entropy", "symba", "swish"]
 Negatives = Literal["random", "hard"]
@@ -23,9 +24,20 @@ _CHOICES: dict[str, Any] = {
     "negatives": Negatives,
     "schedule": Schedule,
     "label_code": LabelCoding,
+    "device": Device,
 }
 #: Lower limits of the counted hyperparameters.
-_AT_LEAST = {"epochs": 1, "batch_size": 1, "label_length": 1, "max_shift": 0, "patience": 0, "seed": 0, "threads": 0}
+_AT_LEAST = {
+    "epochs": 1,
+    "batch_size": 1,
+    "label_length": 1,
+    "max_shift": 0,
+    "patience": 0,
+    "peer_normalization": 0,
+    "one_pass_updates": 0,
+    "seed": 0,
+    "threads": 0,
+}
 #: Hyperparameters that must be positive and finite.
 _POSITIVE = ("alpha", "learning_rate", "label_strength")
 

@@ -14,6 +14,9 @@ Losses compare the logits of the positive and the negative presentation of an im
 - swish: :math:`d \, \sigma(d)` with :math:`d = z_n - z_p`, which pushes pairs apart until a margin is reached
   (github.com/dah33/explore_forward_forward).
 
+Peer normalisation (github.com/loeweX/Forward-Forward) adds the variance over the neurons of their mean activities on
+the positive presentations of the batch; the published code takes a running mean, which would be one more state.
+
 A loss is a function of logits alone, so its gradient is the activity times one modulator per half of the layer: the
 weight update is a modulated Hebbian product of input and activity (arXiv 2406.16479, section 3), and needs no other
 layer.
@@ -66,12 +69,15 @@ class Objective:
         Slope and threshold of the sigmoid.
     loss : {"cross-entropy", "symba", "swish"}
         Which loss.
+    peer_normalization : float
+        Weight of the peer normalisation; 0 for none.
     """
 
     probability: Probability
     alpha: float = 6.0
     theta: float = 2.0
     loss: Loss = "cross-entropy"
+    peer_normalization: float = 0.0
 
     def local_gradient(self, h: Tensor) -> LocalGradient:
         """Return loss and gradient of one layer.
@@ -90,7 +96,12 @@ class Objective:
         z, dz_over_h = self._logit(energies)
         loss, dloss_by_dz = _LOSSES[self.loss](z)
         gradient = halves * (dloss_by_dz[:, None] * dz_over_h)[:, :, None]
-        return LocalGradient(loss, gradient.view_as(h), energies.sum(dim=1))
+        gradient = gradient.view_as(h)
+        if self.peer_normalization:
+            penalty, slope = _peer_normalization(h[: len(h) // 2])
+            loss = loss + self.peer_normalization * penalty
+            gradient[: len(h) // 2].add_(slope, alpha=self.peer_normalization)
+        return LocalGradient(loss, gradient, energies.sum(dim=1))
 
     def logits(self, h: Tensor) -> Tensor:
         """Return the logit of the probability that a presentation is positive.
@@ -143,6 +154,14 @@ def _swish(z: Tensor) -> tuple[Tensor, Tensor]:
     difference = _differences(z)
     p = torch.sigmoid(difference)
     return silu(difference).mean(), _pair_slopes(p * (1 + difference * (1 - p)))
+
+
+def _peer_normalization(h: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance of the neurons' mean activities, and its derivative by the activity of each presentation."""
+    means = h.mean(dim=0)
+    deviations = means - means.mean()
+    # A silent neuron has no derivative: ReLU passes none.
+    return deviations.square().mean(), (h > 0) * deviations * (2 / h.numel())
 
 
 def _differences(z: Tensor) -> Tensor:

@@ -58,8 +58,8 @@ class Presenter:
 
     def __init__(self, dataset: Dataset, trained_on: "np.typing.NDArray[np.int64]", config: TrainingConfig) -> None:
         self._config, self._trained_on, self._n_classes = config, trained_on, dataset.n_classes
-        self._labels = torch.tensor(dataset.y_train)
-        self._images = torch.tensor(dataset.x_train)
+        self._labels = torch.tensor(dataset.y_train, device=config.device)
+        self._images = torch.tensor(dataset.x_train, device=config.device)
         margin = config.max_shift
         if margin:
             if len(dataset.image_shape) != 2:
@@ -70,7 +70,8 @@ class Presenter:
             rows, columns = dataset.image_shape
             self._images = pad(self._images.view(-1, rows, columns), (margin,) * 4).flatten(1)
             self._padded_columns = columns + 2 * margin
-            self._window = (torch.arange(rows)[:, None] * self._padded_columns + torch.arange(columns)).flatten()
+            window = torch.arange(rows)[:, None] * self._padded_columns + torch.arange(columns)
+            self._window = window.flatten().to(config.device)
 
     @property
     def n_images(self) -> int:
@@ -90,16 +91,19 @@ class Presenter:
         Batch
             The next images.
         """
-        chance = epoch_chance(self._config.seed, number)
-        order = torch.tensor(chance.permutation(self._trained_on))
+        # All chance is drawn by NumPy, so that every device presents the same.
+        chance, device = epoch_chance(self._config.seed, number), self._config.device
+        order = torch.tensor(chance.permutation(self._trained_on), device=device)
         labels = self._labels[order]
-        wrong = (labels + torch.tensor(chance.integers(1, self._n_classes, self.n_images))) % self._n_classes
+        offsets = torch.tensor(chance.integers(1, self._n_classes, self.n_images), device=device)
+        wrong = (labels + offsets) % self._n_classes
         noise = None
         if self._config.negatives == "hard":
-            noise = torch.tensor(chance.gumbel(size=(self.n_images, self._n_classes)).astype(np.float32))
+            gumbel = chance.gumbel(size=(self.n_images, self._n_classes)).astype(np.float32)
+            noise = torch.tensor(gumbel, device=device)
         corners = None
         if self._config.max_shift:
-            shifts = torch.tensor(chance.integers(0, 2 * self._config.max_shift + 1, (2, self.n_images)))
+            shifts = torch.tensor(chance.integers(0, 2 * self._config.max_shift + 1, (2, self.n_images)), device=device)
             corners = shifts[0] * self._padded_columns + shifts[1]
         for start in range(0, self.n_images, self._config.batch_size):
             part = slice(start, start + self._config.batch_size)

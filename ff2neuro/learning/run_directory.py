@@ -5,8 +5,10 @@ from pathlib import Path
 
 from ff2neuro.errors import FileFormatError, OutputError
 from ff2neuro.files import write_text
+from ff2neuro.learning.curve import learning_curve
+from ff2neuro.learning.hebbian.state import HebbianState
 from ff2neuro.learning.state import TrainingState, load_checkpoint, save_checkpoint
-from ff2neuro.networks import AnalogNetwork, save_model
+from ff2neuro.networks import AnalogNetwork, SpikingNetwork, save_model
 
 __all__ = ["RunDirectory"]
 
@@ -28,12 +30,13 @@ class RunDirectory:
         self.config = path / "config.toml"
         self.model = path / "model.h5"
         self.metrics = path / "metrics.jsonl"
+        self.curve = path / "learning-curve.svg"
         self.checkpoint = path / "checkpoint.h5"
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that a run may hold."""
-        return (self.config, self.model, self.metrics, self.checkpoint)
+        return (self.config, self.model, self.metrics, self.curve, self.checkpoint)
 
     def require_free(self, *, force: bool) -> None:
         """Refuse a place where a new run must not go.
@@ -71,12 +74,12 @@ class RunDirectory:
                 "pass --force to write beside what is there"
             )
 
-    def begin(self, state: TrainingState) -> None:
+    def begin(self, state: TrainingState | HebbianState) -> None:
         """Make the directory, remove what an earlier run of ours left, and write configuration and checkpoint.
 
         Parameters
         ----------
-        state : TrainingState
+        state : TrainingState or HebbianState
             State before the first epoch.
 
         Raises
@@ -86,7 +89,7 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(exist_ok=True)
-            for file in (self.model, self.metrics, self.checkpoint):
+            for file in (self.model, self.metrics, self.curve, self.checkpoint):
                 file.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written: {error.strerror}; choose another place") from error
@@ -94,12 +97,12 @@ class RunDirectory:
         write_text(self.config, f"{MARKER}\n{state.config.to_toml()}")
         save_checkpoint(state, self.checkpoint)
 
-    def save_progress(self, state: TrainingState) -> None:
+    def save_progress(self, state: TrainingState | HebbianState) -> None:
         """Write the checkpoint and the metrics after an epoch.
 
         Parameters
         ----------
-        state : TrainingState
+        state : TrainingState or HebbianState
             State of training.
 
         Raises
@@ -110,12 +113,12 @@ class RunDirectory:
         save_checkpoint(state, self.checkpoint)
         self._write_metrics(state.metrics)
 
-    def finish(self, network: AnalogNetwork, metrics: Sequence[str]) -> None:
-        """Write the model, then remove the checkpoint.
+    def finish(self, network: AnalogNetwork | SpikingNetwork, metrics: Sequence[str]) -> None:
+        """Write learning curve and model, then remove the checkpoint.
 
         Parameters
         ----------
-        network : AnalogNetwork
+        network : AnalogNetwork or SpikingNetwork
             The trained network.
         metrics : sequence of str
             One JSON object per epoch.
@@ -126,6 +129,7 @@ class RunDirectory:
             If a file cannot be written.
         """
         self._write_metrics(metrics)
+        write_text(self.curve, learning_curve(metrics))
         save_model(network, self.model)
         self.checkpoint.unlink(missing_ok=True)
         self._remove_remnants()
@@ -138,12 +142,12 @@ class RunDirectory:
         if self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
 
-    def load_state(self) -> TrainingState:
+    def load_state(self) -> TrainingState | HebbianState:
         """Return where an interrupted run stands.
 
         Returns
         -------
-        TrainingState
+        TrainingState or HebbianState
             What the checkpoint holds.
 
         Raises

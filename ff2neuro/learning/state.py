@@ -1,7 +1,7 @@
 """All that training needs to go on from where it was, and the checkpoint file that holds it."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ff2neuro.errors import ConfigurationError, FileFormatError
 from ff2neuro.files import Tree, hdf5_bytes, open_hdf5, read_tree, write_bytes
 from ff2neuro.learning.config import TrainingConfig
+from ff2neuro.learning.hebbian.state import HebbianState
 
 __all__ = ["TrainingState", "load_checkpoint", "save_checkpoint"]
 
@@ -125,12 +126,12 @@ class TrainingState:
             )
 
 
-def save_checkpoint(state: TrainingState, path: Path) -> None:
+def save_checkpoint(state: TrainingState | HebbianState, path: Path) -> None:
     """Write a state to a checkpoint file.
 
     Parameters
     ----------
-    state : TrainingState
+    state : TrainingState or HebbianState
         What to write.
     path : Path
         Where; the last checkpoint stays until the new one is whole.
@@ -141,12 +142,13 @@ def save_checkpoint(state: TrainingState, path: Path) -> None:
         If the file cannot be written.
     """
     tree = state.to_tree()
-    content = {"format": FORMAT, "format_version": FORMAT_VERSION, "checksum": _checksum(state), "state": tree}
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "learning": _learning(state)}
+    content = {**header, "checksum": _checksum(tree), "state": tree}
     # Optimizer moments hardly compress, and packing them would cost more than an epoch of a small network.
     write_bytes(path, hdf5_bytes(content, compress=False))
 
 
-def load_checkpoint(path: Path) -> TrainingState:
+def load_checkpoint(path: Path) -> TrainingState | HebbianState:
     """Read a state from a checkpoint file.
 
     Parameters
@@ -156,7 +158,7 @@ def load_checkpoint(path: Path) -> TrainingState:
 
     Returns
     -------
-    TrainingState
+    TrainingState or HebbianState
         The state.
 
     Raises
@@ -172,9 +174,12 @@ def load_checkpoint(path: Path) -> TrainingState:
             raise FileFormatError(
                 f"checkpoint {path} has format {version}, this version reads up to {FORMAT_VERSION}; upgrade ff2neuro"
             )
-        state = TrainingState.from_tree(read_tree(file["state"]))
-        if file.attrs["checksum"] != _checksum(state):
+        kind = HebbianState if file.attrs["learning"] == "hebbian" else TrainingState
+        tree = read_tree(file["state"])
+        # The tree's own sum, not that of the state: a checkpoint from before a hyperparameter was added is sound.
+        if file.attrs["checksum"] != _checksum(tree):
             raise FileFormatError(f"checkpoint {path} is damaged: its checksum does not fit; start anew with --force")
+        state: TrainingState | HebbianState = kind.from_tree(tree)
     return state
 
 
@@ -182,17 +187,24 @@ def _group(tree: dict[str, Any]) -> tuple[Array, ...]:
     return tuple(np.asarray(tree[str(index)], dtype=np.float32) for index in range(len(tree)))
 
 
-def _checksum(state: TrainingState) -> str:
-    """Return the SHA-256 of all that the state holds, for HDF5 does not notice a flipped bit."""
+def _learning(state: TrainingState | HebbianState) -> str:
+    return "hebbian" if isinstance(state, HebbianState) else "analog"
+
+
+def _checksum(tree: Tree) -> str:
+    """Return the SHA-256 of all that a state holds, for HDF5 does not notice a flipped bit."""
     digest = hashlib.sha256()
-    for part in _parts(state):
+    for part in _parts(tree):
         digest.update(part)
     return digest.hexdigest()
 
 
-def _parts(state: TrainingState) -> Iterable[bytes]:
-    data = [state.dataset_name, state.dataset_checksum, state.data_file]
-    yield "\n".join([state.config.to_toml(), *data, str(state.epoch), str(state.step), *state.metrics]).encode()
-    for name in _ARRAYS:
-        for array in getattr(state, name):
-            yield np.ascontiguousarray(array).tobytes()
+def _parts(tree: Tree) -> Iterable[bytes]:
+    for name, value in sorted(tree.items()):
+        yield f"{name}\n".encode()
+        if isinstance(value, Mapping):
+            yield from _parts(value)
+        elif isinstance(value, np.ndarray):
+            yield np.ascontiguousarray(value).tobytes()
+        else:
+            yield ("\n".join(value) if isinstance(value, list) else str(value)).encode()

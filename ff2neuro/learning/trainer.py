@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ import torch
 from torch import Tensor
 
 from ff2neuro.data import Dataset
-from ff2neuro.errors import DatasetError, NetworkError
+from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.learning.adam import Adam
 from ff2neuro.learning.chain import LayerChain
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.initial import initial_label_codes, initial_weights, split_training_images
 from ff2neuro.learning.objectives import Objective
+from ff2neuro.learning.one_pass import fit_one_pass_head
 from ff2neuro.learning.presentation import Presenter
 from ff2neuro.learning.provenance import training_provenance
 from ff2neuro.learning.state import TrainingState
@@ -70,6 +72,7 @@ class ForwardForwardTrainer:
                 f"all training labels of {dataset.name} are {dataset.y_train[0]}; Forward-Forward training needs wrong "
                 "labels to learn from, so give images of at least 2 classes"
             )
+        _require_device(config.device)
         self._dataset, self._config = dataset, config
         self._data_file = state.data_file if state else data_file
         self._label_codes = initial_label_codes(config, dataset.n_classes)
@@ -79,15 +82,15 @@ class ForwardForwardTrainer:
         self._best_weights = state.best_weights if state else ()
         weights = state.weights if state else initial_weights(config, self._label_codes, dataset)
         self._chain = LayerChain(
-            [torch.tensor(weight) for weight in weights],
-            torch.tensor(self._label_codes.values),
-            Objective(config.probability, config.alpha, config.theta, config.loss),
+            _tensors(weights, config.device),
+            torch.tensor(self._label_codes.values, device=config.device),
+            Objective(config.probability, config.alpha, config.theta, config.loss, config.peer_normalization),
             normalize_input=config.normalize_input,
         )
         self._adam = Adam(
             self._chain.weights,
-            [torch.tensor(moment) for moment in state.first_moments] if state else (),
-            [torch.tensor(moment) for moment in state.second_moments] if state else (),
+            _tensors(state.first_moments, config.device) if state else (),
+            _tensors(state.second_moments, config.device) if state else (),
             state.step if state else 0,
         )
 
@@ -135,7 +138,7 @@ class ForwardForwardTrainer:
     def _run_batches(self, number: int) -> Tensor:
         """Present all training images once, and return mean loss and goodness of every layer."""
         n_images, done = self._presenter.n_images, 0
-        sums = torch.zeros(len(self._chain.weights), 3, dtype=torch.float64)
+        sums = torch.zeros(len(self._chain.weights), 3, dtype=torch.float64, device=self._config.device)
         for batch in self._presenter.epoch(number):
             update = self._chain.update(batch.images, batch.labels, batch.wrong_labels, batch.noise)
             self._adam.update(
@@ -143,7 +146,7 @@ class ForwardForwardTrainer:
             )
             sums += torch.cat([update.losses[:, None], update.goodness], dim=1) * len(batch.labels)
             done += len(batch.labels)
-        return sums / n_images
+        return sums.cpu() / n_images
 
     def _learning_rate(self, progress: float) -> float:
         """Return the step size for a share of all updates done."""
@@ -175,9 +178,13 @@ class ForwardForwardTrainer:
         Returns
         -------
         AnalogNetwork
-            A copy, with its provenance.
+            A copy, with its provenance, and with a one-pass head if the configuration asks for one.
         """
-        return self._network(self._best_weights or _arrays(self._chain.weights))
+        network = self._network(self._best_weights or _arrays(self._chain.weights))
+        if not self._config.one_pass_updates:
+            return network
+        with _cpu_threads(self._config.threads):
+            return replace(network, one_pass=fit_one_pass_head(network, self._presenter, self._config))
 
     def _network(self, weights: tuple[npt.NDArray[np.float32], ...]) -> AnalogNetwork:
         config = self._config
@@ -253,4 +260,16 @@ def _cpu_threads(n_threads: int) -> Iterator[None]:
 
 
 def _arrays(tensors: Sequence[Tensor]) -> tuple[npt.NDArray[np.float32], ...]:
-    return tuple(tensor.numpy().copy() for tensor in tensors)
+    return tuple(tensor.cpu().numpy().copy() for tensor in tensors)
+
+
+def _tensors(arrays: Sequence[npt.NDArray[np.float32]], device: str) -> list[Tensor]:
+    return [torch.tensor(array, device=device) for array in arrays]
+
+
+def _require_device(device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(
+            f"device is 'cuda', but this PyTorch ({torch.__version__}) finds no CUDA device; train with device 'cpu', "
+            "or install a build of PyTorch for your GPU and its driver"
+        )

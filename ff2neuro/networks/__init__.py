@@ -4,6 +4,7 @@ from ff2neuro.networks.analog import AnalogNetwork
 from ff2neuro.networks.goodness import GoodnessHead, Probability, layer_probabilities, predict_from_scores
 from ff2neuro.networks.labels import LabelCodes, one_hot_label_codes, random_label_codes
 from ff2neuro.networks.model_file import load_model, load_network, save_model
+from ff2neuro.networks.one_pass import OnePassHead, unit_length
 from ff2neuro.networks.spiking import InputCode, InputCoding, SpikingLayer, SpikingNetwork
 from ff2neuro.networks.trace import Trace, TraceKind
 
@@ -13,6 +14,7 @@ __all__ = [
     "InputCode",
     "InputCoding",
     "LabelCodes",
+    "OnePassHead",
     "Probability",
     "SpikingLayer",
     "SpikingNetwork",
@@ -25,4 +27,5 @@ __all__ = [
     "predict_from_scores",
     "random_label_codes",
     "save_model",
+    "unit_length",
 ]

@@ -12,6 +12,7 @@ from ff2neuro.errors import DatasetError, NetworkError
 from ff2neuro.files import Tree, readonly
 from ff2neuro.networks.goodness import GoodnessHead, layer_probabilities, predict_from_scores
 from ff2neuro.networks.labels import LabelCodes
+from ff2neuro.networks.one_pass import OnePassHead
 
 __all__ = ["AnalogNetwork"]
 
@@ -39,6 +40,8 @@ class AnalogNetwork:
         Shape of an image.
     provenance : mapping
         How the network came to be: configuration, seed, versions. Strings and numbers only.
+    one_pass : OnePassHead or None
+        What classifies an image in one pass; None if only the label sweep can.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class AnalogNetwork:
     head: GoodnessHead
     image_shape: tuple[int, ...]
     provenance: Mapping[str, str | int | float] = field(default_factory=dict)
+    one_pass: OnePassHead | None = None
 
     def __post_init__(self) -> None:
         weights = tuple(readonly(weight, np.float32) for weight in self.weights)
@@ -73,6 +77,8 @@ class AnalogNetwork:
             n_in = weight.shape[0]
         if max(self.head.voting_layers) >= len(weights):
             raise NetworkError(f"layer {max(self.head.voting_layers)} is to vote, but there are {len(weights)} layers")
+        if self.one_pass is not None:
+            self.one_pass.check_fits(self.widths, self.n_classes, self.label_codes.length)
 
     @property
     def n_pixels(self) -> int:
@@ -98,7 +104,8 @@ class AnalogNetwork:
     def checksum(self) -> str:
         """SHA-256 over all that decides what the network computes; tells whose conversion a spiking network is."""
         digest = hashlib.sha256(repr((self.head, self.image_shape, float(self.label_codes.strength))).encode())
-        for array in (self.label_codes.codes, *self.weights):
+        one_pass = () if self.one_pass is None else (self.one_pass.code, *self.one_pass.weights)
+        for array in (self.label_codes.codes, *self.weights, *one_pass):
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -146,7 +153,9 @@ class AnalogNetwork:
         label_part = codes.astype(np.float32, copy=False) @ first[:, self.n_pixels :].T
         latents = [np.maximum(image_part[:, None, :] + label_part[None, :, :], 0)]
         for weight in self.weights[1:]:
-            latents.append(np.maximum(latents[-1] @ weight.T, 0))
+            # One product over all presentations: NumPy would make one for each image, many times slower.
+            flat = latents[-1].reshape(-1, weight.shape[1]) @ weight.T
+            latents.append(np.maximum(flat, 0).reshape(*latents[-1].shape[:2], len(weight)))
         return latents
 
     def scores(self, images: Array) -> npt.NDArray[np.float64]:
@@ -187,6 +196,56 @@ class AnalogNetwork:
         """
         return predict_from_scores(self.scores(images))[0]
 
+    def one_pass_scores(self, images: Array) -> npt.NDArray[np.float64]:
+        """Return the score of every class from one presentation of each image, under the neutral label code.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_images, n_pixels)
+            Pixels in [0, 1].
+
+        Returns
+        -------
+        ndarray of shape (n_images, n_classes)
+            Scores, on the scale of logits.
+
+        Raises
+        ------
+        NetworkError
+            If the network has no one-pass head.
+        """
+        self.check_images(images)
+        if self.one_pass is None:
+            raise NetworkError(
+                "the network has no one-pass head; train it with one_pass_updates above 0, or classify by label sweep"
+            )
+        code = self.one_pass.code[None] * np.float32(self.label_codes.strength)
+        chunks = [
+            self.one_pass.scores([latent[:, 0] for latent in self.latents(chunk, code)])
+            for chunk in self._chunks(images)
+        ]
+        return np.concatenate(chunks) if chunks else np.zeros((0, self.n_classes))
+
+    def predict_one_pass(self, images: Array) -> npt.NDArray[np.int64]:
+        """Classify images in one pass.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_images, n_pixels)
+            Pixels in [0, 1].
+
+        Returns
+        -------
+        ndarray of int, shape (n_images,)
+            The class with the highest score, the lowest one where several tie.
+
+        Raises
+        ------
+        NetworkError
+            As `one_pass_scores`.
+        """
+        return predict_from_scores(self.one_pass_scores(images))[0]
+
     def _chunks(self, images: Array) -> Iterator[Array]:
         size = max(1, PRESENTATIONS_PER_CHUNK // self.n_classes)
         for start in range(0, len(images), size):
@@ -200,6 +259,7 @@ class AnalogNetwork:
             "head": self.head.to_tree(),
             "image_shape": np.asarray(self.image_shape, dtype=np.int64),
             "provenance": dict(self.provenance),
+            "one_pass": self.one_pass.to_tree() if self.one_pass is not None else None,
         }
 
     @classmethod
@@ -211,6 +271,7 @@ class AnalogNetwork:
             head=GoodnessHead.from_tree(tree["head"]),
             image_shape=tuple(tree["image_shape"]),
             provenance=tree.get("provenance", {}),
+            one_pass=OnePassHead.from_tree(tree["one_pass"]) if tree.get("one_pass") is not None else None,
         )
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ff2neuro.errors import FileFormatError, NetworkError
-from ff2neuro.files import hdf5_bytes, open_hdf5, read_tree, write_bytes
+from ff2neuro.files import Tree, hdf5_bytes, open_hdf5, read_tree, write_bytes
 from ff2neuro.networks.analog import AnalogNetwork
 from ff2neuro.networks.spiking import SpikingNetwork
 
@@ -13,7 +13,7 @@ FORMAT = "ff2neuro-model"
 FORMAT_VERSION = 1
 
 
-def save_model(network: AnalogNetwork | SpikingNetwork, path: Path | str) -> None:
+def save_model(network: AnalogNetwork | SpikingNetwork, path: Path | str, estimator: Tree | None = None) -> None:
     """Write a network to a model file.
 
     Parameters
@@ -22,6 +22,8 @@ def save_model(network: AnalogNetwork | SpikingNetwork, path: Path | str) -> Non
         What to write.
     path : Path or str
         Where; replaced if it exists.
+    estimator : Tree, optional
+        What a scikit-learn estimator keeps beside its network, in a group of its own.
 
     Raises
     ------
@@ -30,7 +32,7 @@ def save_model(network: AnalogNetwork | SpikingNetwork, path: Path | str) -> Non
     """
     kind = "analog" if isinstance(network, AnalogNetwork) else "spiking"
     header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind}
-    write_bytes(Path(path), hdf5_bytes({**header, "network": network.to_tree()}))
+    write_bytes(Path(path), hdf5_bytes({**header, "network": network.to_tree(), "estimator": estimator}))
 
 
 def load_model(path: Path | str) -> AnalogNetwork:

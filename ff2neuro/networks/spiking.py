@@ -1,5 +1,6 @@
 """The spiking network: what the converter makes, the exporter writes and the readout needs."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
@@ -8,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.dynamics import Reset
-from ff2neuro.errors import NetworkError
+from ff2neuro.errors import DatasetError, NetworkError
 from ff2neuro.files import Tree, readonly
 from ff2neuro.networks.goodness import GoodnessHead
 from ff2neuro.networks.labels import LabelCodes
+from ff2neuro.networks.one_pass import OnePassHead
 from ff2neuro.networks.trace import Trace
 
 __all__ = ["InputCode", "InputCoding", "SpikingLayer", "SpikingNetwork"]
@@ -166,6 +168,14 @@ class SpikingLayer:
         """Number of neurons."""
         return int(self.weight.shape[0])
 
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over all that decides what the layer does and what its spikes stand for."""
+        digest = hashlib.sha256(repr((self.weight.shape, self.leak, self.reset, float(self.gain))).encode())
+        for array in (self.weight, self.v_threshold, np.asarray(self.v_init)):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True, eq=False)
 class SpikingNetwork:
@@ -189,6 +199,11 @@ class SpikingNetwork:
         How the network came to be. Strings and numbers only.
     trace : Trace or None
         Output trace on which the goodness is built; None for spike counts times the layers' gains.
+    one_pass : OnePassHead or None
+        What classifies an image in one pass; None if only the label sweep can.
+    checksums : tuple of str, or None
+        What `SpikingLayer.checksum` was for each layer when the file that this was read from was written: a layer that
+        has another one now was changed since. None for a network that was read from no NIR file.
 
     Raises
     ------
@@ -204,6 +219,8 @@ class SpikingNetwork:
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, str | int | float] = field(default_factory=dict)
     trace: Trace | None = None
+    checksums: tuple[str, ...] | None = None
+    one_pass: OnePassHead | None = None
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -219,14 +236,36 @@ class SpikingNetwork:
             n_in = layer.n_neurons
         if max(self.head.voting_layers) >= len(self.layers):
             raise NetworkError(f"layer {max(self.head.voting_layers)} is to vote; there are {len(self.layers)} layers")
+        if self.one_pass is not None:
+            codes = self.input_code.label_codes
+            self.one_pass.check_fits([layer.n_neurons for layer in self.layers], codes.n_classes, codes.length)
 
     @property
     def reset(self) -> Reset:
         """Reset rule of the layers, which all share one."""
         return self.layers[0].reset
 
+    def check_images(self, images: Array) -> None:
+        """Refuse images that this network cannot take.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_images, n_pixels)
+            Pixels in [0, 1].
+
+        Raises
+        ------
+        DatasetError
+            If their number of pixels is not the network's.
+        """
+        if images.ndim != 2 or images.shape[1] != self.input_code.n_pixels:
+            raise DatasetError(
+                f"images have {images.shape[-1]} pixels each, the network takes {self.input_code.n_pixels}; use the "
+                "data set that it was trained on"
+            )
+
     def _v_init_tree(self) -> Tree | None:
-        """Initial potentials of the layers that have any, by index; None if none has."""
+        """Return the initial potentials of the layers that have any, by index; None if none has."""
         given = {str(index): layer.v_init for index, layer in enumerate(self.layers) if np.any(layer.v_init)}
         return given or None
 
@@ -242,6 +281,8 @@ class SpikingNetwork:
             "n_time_steps": int(self.n_time_steps),
             "dt": float(self.dt),
             "trace": self.trace.to_tree() if self.trace is not None else None,
+            "one_pass": self.one_pass.to_tree() if self.one_pass is not None else None,
+            "checksums": [layer.checksum for layer in self.layers],
             "notes": list(self.notes),
             "provenance": dict(self.provenance),
         }
@@ -272,6 +313,8 @@ class SpikingNetwork:
             trace=Trace.from_tree(tree["trace"]) if tree.get("trace") is not None else None,
             notes=tuple(tree.get("notes", ())),
             provenance=tree.get("provenance", {}),
+            checksums=tuple(tree["checksums"]) if tree.get("checksums") is not None else None,
+            one_pass=OnePassHead.from_tree(tree["one_pass"]) if tree.get("one_pass") is not None else None,
         )
 
     def to_tree(self) -> Tree:
@@ -292,4 +335,5 @@ class SpikingNetwork:
         layers = [
             replace(layer, winners=int(winners)) for layer, winners in zip(network.layers, tree["winners"], strict=True)
         ]
-        return replace(network, layers=tuple(layers))
+        # The checksums are those of an export; what is made of a model is another network.
+        return replace(network, layers=tuple(layers), checksums=None)

@@ -5,6 +5,9 @@ from ff2neuro.validation.judge import validate
 from ff2neuro.validation.junit import render_junit
 from ff2neuro.validation.layers import LayerFigures
 from ff2neuro.validation.spikes import SpikeComparison, compare_recordings
+from ff2neuro.validation.sweep_figures import Sweep, SweepPoint
+from ff2neuro.validation.sweep_points import SweepRequest
+from ff2neuro.validation.sweeps import run_sweep
 from ff2neuro.validation.text import render_text
 from ff2neuro.validation.thresholds import Thresholds
 from ff2neuro.validation.verdict import Check, ClassifierFigures, Verdict
@@ -14,11 +17,15 @@ __all__ = [
     "ClassifierFigures",
     "LayerFigures",
     "SpikeComparison",
+    "Sweep",
+    "SweepPoint",
+    "SweepRequest",
     "Thresholds",
     "Verdict",
     "compare_recordings",
     "read_gate",
     "render_junit",
     "render_text",
+    "run_sweep",
     "validate",
 ]

@@ -10,32 +10,39 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.coding import encode
-from ff2neuro.converters.nir_graph import to_nir
+from ff2neuro.converters.nir_graph import initial_potentials, to_nir
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
-from ff2neuro.networks import AnalogNetwork, SpikingLayer, SpikingNetwork
-from ff2neuro.recording import Recording
+from ff2neuro.networks import AnalogNetwork, SpikingNetwork
+from ff2neuro.recording import Recording, RecordingHeader
+from ff2neuro.validation.layers import LayerFigures
 from ff2neuro.validation.spikes import SpikeComparison, compare_recordings
+from ff2neuro.validation.weights import weight_findings
 
-__all__ = ["file_findings", "replay", "replay_findings"]
+__all__ = [
+    "exact_expected",
+    "file_findings",
+    "gain_findings",
+    "replay",
+    "replay_findings",
+    "replay_is_fault",
+    "silence_findings",
+]
 
 Array = npt.NDArray[Any]
 
 #: Images of a recording that are simulated anew, and bins of its widest layer that they may take.
 MAX_REPLAYED = 16
 MAX_REPLAYED_BINS = 2**24
-#: How far a neuron's scale may lie from its layer's before it is named.
-SCALE_TOLERANCE = 0.05
-#: Deviation from a multiple of the model's weight that rounding to integers explains, in units of the integer codes.
-ROUNDING = 1.0
-#: The same where weights are not integers, as a share of the layer's largest weight.
-FLOAT_ROUNDING = 1e-4
+#: Share of spikes that may differ where machine and simulation round differently.
+MAX_ROUNDING_MISMATCH = 0.01
+#: Factor by which the activity that a spike stands for may differ from the file's before that is a fault: images unlike
+#: those of the calibration shift it too, a threshold that was doubled by 2.
+MAX_GAIN_FACTOR = 1.5
 
 
 def file_findings(analog: AnalogNetwork, spiking: SpikingNetwork) -> Iterator[str]:
-    """Compare weights, thresholds and label codes of a file with the model.
-
-    A neuron's weights divided by its threshold are, up to rounding, the model's weights times one scale per layer.
+    """Compare a file with what was exported, by its checksums, and with the model.
 
     Parameters
     ----------
@@ -47,6 +54,12 @@ def file_findings(analog: AnalogNetwork, spiking: SpikingNetwork) -> Iterator[st
     str
         A sentence for everything that rounding does not explain.
     """
+    for index, (layer, expected) in enumerate(zip(spiking.layers, spiking.checksums or (), strict=False)):
+        if layer.checksum != expected:
+            yield (
+                f"layer {index}: weights, thresholds, leak, reset or gain in the NIR file were changed after the "
+                "export; export the run again"
+            )
     codes = analog.label_codes.codes, spiking.input_code.label_codes.codes
     if not np.array_equal(*codes):
         same_shape = codes[0].shape == codes[1].shape
@@ -56,64 +69,7 @@ def file_findings(analog: AnalogNetwork, spiking: SpikingNetwork) -> Iterator[st
     if analog.head != spiking.head:
         yield f"the NIR file reads goodness by {spiking.head}, the model by {analog.head}"
     for index, (weight, layer) in enumerate(zip(analog.weights, spiking.layers, strict=True)):
-        yield from _layer_findings(f"layer {index}", weight.astype(np.float64), layer)
-
-
-def _layer_findings(name: str, weight: Array, layer: SpikingLayer) -> Iterator[str]:
-    integral = bool((layer.weight == np.round(layer.weight)).all())
-    scales = _scales(weight, layer.weight) / layer.v_threshold
-    known = np.isfinite(scales)
-    typical = float(np.median(scales[known])) if known.any() else 0.0
-    if typical <= 0:
-        yield f"{name}: the weights of the NIR file are not those of the model"
-        return
-    # What every weight should be, with one scale for the layer and the neuron's own threshold.
-    expected = weight * (typical * layer.v_threshold)[:, None]
-    rounding = ROUNDING / 2 / _typical_magnitude(expected) if integral else 0.0
-    odd = known & (np.abs(scales / typical - 1) > SCALE_TOLERANCE + rounding)
-    if odd.any():
-        neuron = int(np.where(odd, np.abs(scales / typical - 1), 0).argmax())
-        yield (
-            f"{name}: weights over threshold of {int(odd.sum())} neurons are out of scale with the model, most of all "
-            f"neuron {neuron} by a factor of {scales[neuron] / typical:.2f} (threshold {layer.v_threshold[neuron]:g})"
-        )
-    tolerance = ROUNDING if integral else FLOAT_ROUNDING * float(np.abs(layer.weight).max())
-    error = np.where(odd[:, None], 0, np.abs(layer.weight - expected))
-    if (error > tolerance).any():
-        neuron, source = (int(position) for position in np.unravel_index(int(error.argmax()), error.shape))
-        found, wanted = layer.weight[neuron, source], expected[neuron, source]
-        yield (
-            f"{name}: {int((error > tolerance).sum())} weights are not the model's, the furthest off at neuron "
-            f"{neuron}, input {source}: {found:.4g} where {wanted:.4g} is expected"
-        )
-
-
-def _large(weight: Array) -> Array:
-    """Mark each neuron's larger half of weights, which rounding changes least."""
-    magnitude = np.abs(weight)
-    large: Array = (magnitude >= np.median(magnitude, axis=1, keepdims=True)) & (magnitude > 0)
-    return large
-
-
-def _scales(weight: Array, other: Array) -> Array:
-    """Ratio of two weight matrices per neuron; NaN for one without weights.
-
-    The median, so that single changed weights do not move it.
-    """
-    ratios = np.divide(other, weight, out=np.full(weight.shape, np.nan), where=_large(weight))
-    scales = np.full(len(weight), np.nan)
-    known = _large(weight).any(axis=1)
-    scales[known] = np.nanmedian(ratios[known], axis=1)
-    return scales
-
-
-def _typical_magnitude(weight: Array) -> Array:
-    """Median magnitude of each neuron's larger half of weights; infinite for one without weights."""
-    magnitudes = np.where(_large(weight), np.abs(weight), np.nan)
-    typical = np.full(len(weight), np.inf)
-    known = _large(weight).any(axis=1)
-    typical[known] = np.nanmedian(magnitudes[known], axis=1)
-    return typical
+        yield from weight_findings(f"layer {index}", weight, layer)
 
 
 def replay(spiking: SpikingNetwork, recording: Recording, images: Array) -> SpikeComparison:
@@ -137,7 +93,8 @@ def replay(spiking: SpikingNetwork, recording: Recording, images: Array) -> Spik
     bins = recording.header.n_hypotheses * spiking.n_time_steps * widest
     n_images = min(len(images), MAX_REPLAYED, max(1, MAX_REPLAYED_BINS // bins))
     source = encode(spiking.input_code, images[:n_images], spiking.n_time_steps)
-    config = RunConfig(dt=spiking.dt, reset=spiking.reset, record=recording.header.kind)
+    v_init = initial_potentials(spiking)
+    config = RunConfig(dt=spiking.dt, reset=spiking.reset, record=recording.header.kind, v_init=v_init)
     backend = ReferenceBackend("float" if recording.header.arithmetic == "float" else "auto")
     with backend.run(to_nir(spiking, "native"), source, config) as expected:
         return compare_recordings(expected, recording, n_images)
@@ -169,3 +126,87 @@ def replay_findings(comparison: SpikeComparison) -> Iterator[str]:
         f"the machine leaves the simulation of the file first in {layer.name}: {layer.n_differing_neurons} neurons "
         f"({neurons}{more}); simulated against recorded at {comparison.first}"
     )
+
+
+def exact_expected(spiking: SpikingNetwork, header: RecordingHeader) -> bool:
+    """Say whether a machine must give the very spikes that a simulation of the file gives.
+
+    Parameters
+    ----------
+    spiking : SpikingNetwork
+        What the machine was given.
+    header : RecordingHeader
+        What its recording says of it.
+
+    Returns
+    -------
+    bool
+        True in fixed-point arithmetic, and where sums of integers without leak are exact in any arithmetic.
+    """
+    integral = all((layer.weight == np.round(layer.weight)).all() and not layer.leak for layer in spiking.layers)
+    return header.arithmetic == "fixed" or header.backend == ReferenceBackend.name or integral
+
+
+def replay_is_fault(comparison: SpikeComparison, *, exact: bool) -> bool:
+    """Say whether what a machine did differently cannot be its rounding.
+
+    Parameters
+    ----------
+    comparison : SpikeComparison
+        As `replay` gives it.
+    exact : bool
+        As `exact_expected` gives it.
+
+    Returns
+    -------
+    bool
+        Whether anything differs, or more than rounding explains.
+    """
+    if exact or comparison.lag is not None:
+        return comparison.first is not None
+    return comparison.n_differing > MAX_ROUNDING_MISMATCH * comparison.n_compared
+
+
+def gain_findings(layers: tuple[LayerFigures, ...]) -> Iterator[str]:
+    """Say in which layer spikes stand for another activity than the file says: its threshold or gain is off.
+
+    Parameters
+    ----------
+    layers : tuple of LayerFigures
+        First layer to last.
+
+    Yields
+    ------
+    str
+        A sentence on the first such layer; those after it only follow.
+    """
+    for layer in layers:
+        ratio = layer.gain_ratio
+        if ratio is not None and not 1 / MAX_GAIN_FACTOR <= ratio <= MAX_GAIN_FACTOR:
+            yield (
+                f"{layer.name}: a spike stands for {ratio:.2f} times the activity that the file says; its thresholds, "
+                "its gain or what drives it is off"
+            )
+            return
+
+
+def silence_findings(layers: tuple[LayerFigures, ...]) -> Iterator[str]:
+    """Say which layers lost neurons.
+
+    Parameters
+    ----------
+    layers : tuple of LayerFigures
+        First layer to last.
+
+    Yields
+    ------
+    str
+        A sentence for each layer in which more neurons are silent than in the model.
+    """
+    for layer in layers:
+        lost = layer.n_silent_spiking - layer.n_silent_analog
+        if layer.n_silent_spiking == layer.n_neurons:
+            yield f"{layer.name} never spikes"
+        elif lost > 0:
+            silent = f"{layer.n_silent_spiking} of {layer.n_neurons} neurons never spike"
+            yield f"{layer.name}: {silent}, {lost} more than in the model"

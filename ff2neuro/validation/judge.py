@@ -1,6 +1,7 @@
 """Comparing a recording with the analog network that it should behave like."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,24 @@ import numpy.typing as npt
 
 from ff2neuro.analysis.statistics import drop_interval, mcnemar_p_value
 from ff2neuro.coding import encode, spiking_latents
-from ff2neuro.networks import AnalogNetwork, LabelCodes, SpikingNetwork, layer_probabilities
+from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes, SpikingNetwork, layer_probabilities
 from ff2neuro.progress import progress_bar
 from ff2neuro.recording import Recording
-from ff2neuro.validation.faults import file_findings, replay, replay_findings
+from ff2neuro.validation.faults import (
+    exact_expected,
+    file_findings,
+    gain_findings,
+    replay,
+    replay_findings,
+    replay_is_fault,
+    silence_findings,
+)
 from ff2neuro.validation.layers import LayerAgreement, LayerFigures
-from ff2neuro.validation.matching import require_data, require_match
+from ff2neuro.validation.matching import require_data, require_inputs, require_match
+from ff2neuro.validation.neutral import neutral_latents
 from ff2neuro.validation.predictions import Predictions
+from ff2neuro.validation.spikes import SpikeComparison
+from ff2neuro.validation.subsamples import MAX_SHUFFLED_IMAGES, spread
 from ff2neuro.validation.thresholds import Thresholds
 from ff2neuro.validation.verdict import BackendFigures, Verdict, gate
 
@@ -23,11 +35,8 @@ __all__ = ["synaptic_operations", "validate"]
 Array = npt.NDArray[Any]
 
 #: Latent entries of the widest layer that are in memory at once.
-ENTRIES_PER_CHUNK = 2**22
-#: Input events that are in memory at once.
-EVENTS_PER_CHUNK = 2**25
-#: Images behind `cosine_shuffled`, a baseline that needs no more, and the seed of the permutation.
-MAX_SHUFFLED = 2000
+ENTRIES_PER_CHUNK = 2**21
+#: Seed of the permutation behind `cosine_shuffled`.
 SHUFFLE_SEED = 0
 
 
@@ -38,6 +47,7 @@ def validate(
     images: Array,
     labels: Array,
     thresholds: Thresholds | None = None,
+    neutral: Recording | None = None,
 ) -> Verdict:
     """Judge whether a spiking network still does what the analog one did.
 
@@ -55,6 +65,9 @@ def validate(
         True classes.
     thresholds : Thresholds, optional
         The gate; by default that of `Thresholds`.
+    neutral : Recording, optional
+        What the machine did with `ff2neuro.validation.neutral.neutral_source`; without it, figures under the neutral
+        label are not computed.
 
     Returns
     -------
@@ -71,13 +84,13 @@ def validate(
     thresholds = thresholds or Thresholds()
     require_match(analog, spiking, recording)
     require_data(analog, recording, images, labels)
+    n_events = require_inputs(recording, encode(spiking.input_code, images, spiking.n_time_steps))
     replayed = replay(spiking, recording, images)
-    predictions, layers, n_spikes = _compare(analog, spiking, recording, images, labels)
-    correct = predictions.correct
-    n_samples = len(images)
+    predictions, layers, n_spikes = _compare(analog, spiking, recording, images, labels, neutral)
+    faults, notes = _findings(analog, spiking, recording, layers, replayed)
+    correct, classes, n_samples = predictions.correct, predictions.classes, len(images)
     drop = 100 * int(correct[0].sum() - correct[1].sum()) / n_samples
     interval = drop_interval(correct[0], correct[1])
-    classes = predictions.classes
     agreement = float((classes[0] == classes[1]).mean())
     n_disagreements, disagreements = predictions.disagreements()
     header = recording.header
@@ -90,29 +103,50 @@ def validate(
         mcnemar_p_value=mcnemar_p_value(correct[0], correct[1]),
         prediction_agreement=agreement,
         score_rank_correlation=predictions.rank_correlation(),
+        margins=predictions.margin_histogram(),
         classes=predictions.per_class(),
         layers=layers,
         disagreements=disagreements,
         n_disagreements=n_disagreements,
-        findings=(*file_findings(analog, spiking), *replay_findings(replayed), *_silence_findings(layers)),
+        faults=faults,
+        findings=(*faults, *notes),
         replay=replayed,
         backend=BackendFigures(header.backend, header.backend_version, header.arithmetic),
         n_time_steps=header.n_time_steps,
-        synops_per_sample=synaptic_operations(spiking, images, n_spikes) / n_samples,
+        synops_per_sample=synaptic_operations(spiking, int(n_events.sum()), n_spikes) / n_samples,
         thresholds=thresholds,
-        checks=gate(thresholds, drop, agreement, layers),
+        checks=gate(thresholds, drop, agreement, layers, replayed, len(faults)),
     )
 
 
+def _findings(
+    analog: AnalogNetwork,
+    spiking: SpikingNetwork,
+    recording: Recording,
+    layers: tuple[LayerFigures, ...],
+    replayed: SpikeComparison,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the faults, and what is merely worth knowing."""
+    differences = tuple(replay_findings(replayed))
+    at_fault = replay_is_fault(replayed, exact=exact_expected(spiking, recording.header))
+    faults = (*file_findings(analog, spiking), *gain_findings(layers), *(differences if at_fault else ()))
+    return faults, (*(() if at_fault else differences), *silence_findings(layers))
+
+
 def _compare(
-    analog: AnalogNetwork, spiking: SpikingNetwork, recording: Recording, images: Array, labels: Array
+    analog: AnalogNetwork,
+    spiking: SpikingNetwork,
+    recording: Recording,
+    images: Array,
+    labels: Array,
+    neutral: Recording | None,
 ) -> tuple[Predictions, tuple[LayerFigures, ...], list[int]]:
     """Pass over all images once: predictions, figures of the layers, and spikes per layer."""
     names, n_steps = recording.layer_names, recording.header.n_time_steps
-    predictions = Predictions(labels, analog.n_classes, [names[layer] for layer in analog.head.voting_layers])
+    predictions = Predictions(labels, analog.n_classes, names, analog.head.voting_layers)
     layers = [LayerAgreement(name, len(images), recording.header.layers[name], n_steps) for name in names]
+    heads = [_all_voting(network.head, len(names)) for network in (analog, spiking)]
     n_spikes = [0] * len(names)
-    partners = _partners(min(len(images), MAX_SHUFFLED))
     size = max(1, ENTRIES_PER_CHUNK // (analog.n_classes * max(analog.widths)))
     with progress_bar("Comparing latents", len(images), "images") as progress:
         for start, stop in _chunks(len(images), size):
@@ -121,17 +155,41 @@ def _compare(
             latents = analog.latents(chunk), spiking_latents(spiking, counts)
             energies = _energy(chunk, analog.label_codes), _energy(chunk, spiking.input_code.label_codes)
             votes = (
-                layer_probabilities(analog.head, latents[0], energies[0]),
-                layer_probabilities(spiking.head, latents[1], energies[1]),
+                layer_probabilities(heads[0], latents[0], energies[0]),
+                layer_probabilities(heads[1], latents[1], energies[1]),
             )
             predicted = predictions.add(start, votes)
-            others = analog.latents(images[partners[start:stop]])
             for index, layer in enumerate(layers):
                 layer.update(start, latents[0][index], latents[1][index], counts[index], labels[start:stop], predicted)
                 n_spikes[index] += int(counts[index].sum(dtype=np.int64))
-                layer.update_shuffled(others[index], latents[1][index][: len(others[index])])
             progress.advance(stop - start)
-    return predictions, tuple(layer.figures(labels) for layer in layers), n_spikes
+    _compare_shuffled(analog, spiking, recording, images, layers)
+    if neutral is not None:
+        for layer, sides in zip(layers, neutral_latents(analog, spiking, neutral, images), strict=True):
+            layer.set_neutral(*sides)
+    figures = (layer.figures(labels, predictions.layer_goodness(index)) for index, layer in enumerate(layers))
+    return predictions, tuple(figures), n_spikes
+
+
+def _all_voting(head: GoodnessHead, n_layers: int) -> GoodnessHead:
+    return replace(head, voting_layers=tuple(range(n_layers)))
+
+
+def _compare_shuffled(
+    analog: AnalogNetwork, spiking: SpikingNetwork, recording: Recording, images: Array, layers: list[LayerAgreement]
+) -> None:
+    """Hold the latents of some images against those of others, the baseline of every cosine."""
+    chosen = spread(len(images), MAX_SHUFFLED_IMAGES)
+    partners = chosen[_partners(len(chosen))]
+    size = max(1, ENTRIES_PER_CHUNK // (analog.n_classes * max(analog.widths)))
+    for start, stop in _chunks(len(partners), size):
+        others = analog.latents(images[partners[start:stop]])
+        counts = [
+            np.concatenate([recording.counts(name, index, index + 1) for index in chosen[start:stop]])
+            for name in recording.layer_names
+        ]
+        for layer, first, second in zip(layers, others, spiking_latents(spiking, counts), strict=True):
+            layer.update_shuffled(first, second)
 
 
 def _energy(images: Array, codes: LabelCodes) -> Array:
@@ -157,15 +215,15 @@ def _partners(n_images: int) -> Array:
     return partners
 
 
-def synaptic_operations(network: SpikingNetwork, images: Array, n_spikes: list[int]) -> int:
+def synaptic_operations(network: SpikingNetwork, n_events: int, n_spikes: list[int]) -> int:
     """Count the synaptic operations of a run: every event, graded or spike, times its fan-out.
 
     Parameters
     ----------
     network : SpikingNetwork
         The network; its layers are dense, so an event reaches every neuron of the next layer.
-    images : ndarray of shape (n_images, n_pixels)
-        What was presented, under every label hypothesis.
+    n_events : int
+        Number of input events over all images, hypotheses and time steps.
     n_spikes : list of int
         Number of spikes of each layer.
 
@@ -174,20 +232,5 @@ def synaptic_operations(network: SpikingNetwork, images: Array, n_spikes: list[i
     int
         Operations over all images, hypotheses and time steps.
     """
-    source = encode(network.input_code, images, network.n_time_steps)
-    size = max(1, EVENTS_PER_CHUNK // (source.n_hypotheses * source.n_time_steps * source.n_inputs))
-    repeats = source.n_time_steps if source.constant else 1
-    n_events = sum(int(np.count_nonzero(events)) for _, events in source.chunks(size)) * repeats
     arriving = [n_events, *n_spikes[:-1]]
     return sum(events * layer.n_neurons for events, layer in zip(arriving, network.layers, strict=True))
-
-
-def _silence_findings(layers: tuple[LayerFigures, ...]) -> Iterator[str]:
-    """Say which layers lost neurons."""
-    for layer in layers:
-        lost = layer.n_silent_spiking - layer.n_silent_analog
-        if layer.n_silent_spiking == layer.n_neurons:
-            yield f"{layer.name} never spikes"
-        elif lost > 0:
-            silent = f"{layer.n_silent_spiking} of {layer.n_neurons} neurons never spike"
-            yield f"{layer.name}: {silent}, {lost} more than in the model"

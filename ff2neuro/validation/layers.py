@@ -8,28 +8,45 @@ import numpy.typing as npt
 
 from ff2neuro.analysis import (
     CosineMean,
+    HoyerMean,
     LinearCKA,
-    PearsonCorrelation,
-    mean_hoyer_index,
+    PairedMoments,
     nearest_neighbours,
     neighbour_overlap,
     representational_similarity,
     separability,
+)
+from ff2neuro.analysis.sparsity import PAPER_SMOOTHING
+from ff2neuro.validation.goodness import GoodnessFigures, Quartiles
+from ff2neuro.validation.subsamples import (
+    MAX_NEIGHBOUR_IMAGES,
+    MAX_NEUTRAL_IMAGES,
+    MAX_RANKED_IMAGES,
+    aligned_hypotheses,
+    spread,
 )
 
 __all__ = ["LayerAgreement", "LayerFigures"]
 
 Array = npt.NDArray[Any]
 
-#: Samples on which distances between all pairs are ranked: their number grows with the square.
-MAX_RANKED_SAMPLES = 500
 #: Share of presentations with a spike at every time step from which a neuron counts as saturated.
 SATURATED_SHARE = 0.01
+
+_SIDES = ("analog", "spiking")
+#: Hoyer indices by what follows ``hoyer_`` in `LayerFigures`, with their smoothing.
+_HOYER = tuple(
+    (f"{side}{label}", 0.0 if label == "_plain" else PAPER_SMOOTHING)
+    for side in _SIDES
+    for label in ("", "_plain", "_predicted", "_neutral")
+)
 
 
 @dataclass(frozen=True)
 class LayerFigures:
     """What was found in one layer. None means: not computed, because there was too little to compute it from.
+
+    Where there are many images, some figures are those of some of them: see `ff2neuro.validation.subsamples`.
 
     Attributes
     ----------
@@ -39,13 +56,15 @@ class LayerFigures:
         Number of neurons.
     cosine, cosine_shuffled : float or None
         Mean cosine between analog and spiking latents of the same presentation, and, as the baseline that any two
-        latents of the layer reach, between those of different images (of the first 2000).
+        latents of the layer reach, between those of different images.
     cka, pearson : float or None
         Linear centred kernel alignment; Pearson correlation over all neurons and presentations.
     rsa : float or None
         Spearman correlation of the distances between images under the true label.
     activity_bias, activity_rms_error : float or None
         Mean and root mean square of spiking minus analog activity, as shares of the analog root mean square.
+    gain_ratio : float or None
+        Activity that a spike stands for on these images, by least squares, over what the file says it does.
     n_silent_analog, n_silent_spiking : int
         Neurons that were silent in every presentation.
     n_saturated : int
@@ -59,8 +78,16 @@ class LayerFigures:
     hoyer_analog_predicted, hoyer_spiking_predicted, separability_analog_predicted, separability_spiking_predicted :
         float or None
         The same under the label that each network predicts.
+    hoyer_analog_neutral, hoyer_spiking_neutral, separability_analog_neutral, separability_spiking_neutral :
+        float or None
+        The same under the neutral label, the mean of all label codes.
     neighbour_overlap : float or None
         Share of the five nearest neighbours that both sides have in common, under the true label.
+    goodness_rank_correlation : float or None
+        Mean over images of the Spearman correlation between both sides' probabilities of the hypotheses, by this layer
+        alone.
+    margin_quartiles_analog, margin_quartiles_spiking : tuple of float, or None
+        Quartiles of this layer's probability of the true class minus the highest of the others.
     """
 
     name: str
@@ -72,6 +99,7 @@ class LayerFigures:
     rsa: float | None
     activity_bias: float | None
     activity_rms_error: float | None
+    gain_ratio: float | None
     n_silent_analog: int
     n_silent_spiking: int
     n_saturated: int
@@ -85,7 +113,14 @@ class LayerFigures:
     separability_spiking: float | None
     separability_analog_predicted: float | None
     separability_spiking_predicted: float | None
+    hoyer_analog_neutral: float | None
+    hoyer_spiking_neutral: float | None
+    separability_analog_neutral: float | None
+    separability_spiking_neutral: float | None
     neighbour_overlap: float | None
+    goodness_rank_correlation: float | None
+    margin_quartiles_analog: Quartiles | None
+    margin_quartiles_spiking: Quartiles | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures by name."""
@@ -99,23 +134,24 @@ class LayerAgreement:
     ----------
     name : str
         Name of the layer.
-    n_samples, n_neurons : int
+    n_images, n_neurons : int
         Sizes.
     n_time_steps : int
         Number of time steps of a presentation: the count of a saturated neuron.
     """
 
-    def __init__(self, name: str, n_samples: int, n_neurons: int, n_time_steps: int) -> None:
-        self._name, self._n_time_steps = name, n_time_steps
-        self._cosine, self._cosine_shuffled = CosineMean(), CosineMean()
-        self._cka, self._pearson = LinearCKA(), PearsonCorrelation()
+    def __init__(self, name: str, n_images: int, n_neurons: int, n_time_steps: int) -> None:
+        self._name, self._n_time_steps, self._n_images = name, n_time_steps, n_images
+        self._moments, self._shuffled, self._cka = PairedMoments(), CosineMean(), LinearCKA()
         self._n_presentations = 0
-        self._error, self._error_square, self._square = 0.0, 0.0, 0.0
         self._active = np.zeros((2, n_neurons), dtype=bool)
         self._full = np.zeros(n_neurons, dtype=np.int64)
-        # Only one hypothesis per image and side is kept: what neighbours and rank correlations need.
-        self._true = np.zeros((2, n_samples, n_neurons), dtype=np.float32)
-        self._predicted = np.zeros((2, n_samples, n_neurons), dtype=np.float32)
+        self._hoyer = {key: HoyerMean(smoothing) for key, smoothing in _HOYER}
+        # Latents under one hypothesis of some images: what neighbours and rank correlations need.
+        self._kept = spread(n_images, MAX_NEIGHBOUR_IMAGES)
+        shape = (2, len(self._kept), n_neurons)
+        self._true, self._predicted = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._neutral: Array | None = None
 
     def update(
         self, start: int, analog: Array, spiking: Array, counts: Array, labels: Array, predictions: tuple[Array, Array]
@@ -135,33 +171,42 @@ class LayerAgreement:
         predictions : tuple of two ndarray of shape (n,)
             Classes that the analog and the spiking network predict.
         """
-        self._cosine.update(analog, spiking)
-        self._pearson.update(analog, spiking)
-        flat = (analog.reshape(-1, analog.shape[-1]), spiking.reshape(-1, spiking.shape[-1]))
-        self._cka.update(*flat)
-        error = spiking.astype(np.float64) - analog
-        self._error += float(error.sum())
-        self._error_square += float(np.einsum("ijk,ijk->", error, error))
-        self._square += float(np.einsum("ijk,ijk->", analog, analog, dtype=np.float64))
-        self._active |= np.stack([(side > 0).any(axis=0) for side in flat])
+        stop, rows = start + len(labels), np.arange(len(labels))
+        self._moments.update(analog, spiking)
+        chosen = aligned_hypotheses(start, stop, self._n_images, analog.shape[1])
+        self._cka.update(*(side[rows[:, None], chosen].reshape(-1, side.shape[2]) for side in (analog, spiking)))
+        self._active |= np.stack([side.max(axis=(0, 1)) > 0 for side in (analog, spiking)])
         self._full += (counts == self._n_time_steps).sum(axis=(0, 1))
-        self._n_presentations += len(flat[0])
-        rows = np.arange(len(labels))
+        self._n_presentations += analog.shape[0] * analog.shape[1]
+        first, last = np.searchsorted(self._kept, (start, stop))
+        inside = self._kept[first:last] - start
         for side, latents in enumerate((analog, spiking)):
-            self._true[side, start : start + len(labels)] = latents[rows, labels]
-            self._predicted[side, start : start + len(labels)] = latents[rows, predictions[side]]
+            true, predicted = latents[rows, labels], latents[rows, predictions[side]]
+            self._hoyer[f"{_SIDES[side]}"].update(true)
+            self._hoyer[f"{_SIDES[side]}_plain"].update(true)
+            self._hoyer[f"{_SIDES[side]}_predicted"].update(predicted)
+            self._true[side, first:last] = true[inside]
+            self._predicted[side, first:last] = predicted[inside]
 
     def update_shuffled(self, analog: Array, spiking: Array) -> None:
         """Add a chunk of pairs of latents that belong to different images, of shape (n, n_hypotheses, n_neurons)."""
-        self._cosine_shuffled.update(analog, spiking)
+        self._shuffled.update(analog, spiking)
 
-    def figures(self, labels: Array) -> LayerFigures:
+    def set_neutral(self, analog: Array, spiking: Array) -> None:
+        """Give the latents of some images under the neutral label, of shape (n, n_neurons)."""
+        self._neutral = np.stack([analog, spiking])
+        for side, latents in zip(_SIDES, self._neutral, strict=True):
+            self._hoyer[f"{side}_neutral"].update(latents)
+
+    def figures(self, labels: Array, goodness: GoodnessFigures) -> LayerFigures:
         """Return the figures over all that was added.
 
         Parameters
         ----------
-        labels : ndarray of shape (n_samples,)
+        labels : ndarray of shape (n_images,)
             True classes of all images.
+        goodness : GoodnessFigures
+            What the layer's goodness says of the classes.
 
         Returns
         -------
@@ -169,31 +214,39 @@ class LayerAgreement:
             The figures.
         """
         near = [nearest_neighbours(side) for side in self._true]
-        near_predicted = [nearest_neighbours(side) for side in self._predicted]
-        scale = float(np.sqrt(self._square))
-        n_entries = self._n_presentations * len(self._full)
         return LayerFigures(
             name=self._name,
             n_neurons=len(self._full),
-            cosine=self._cosine.result(),
-            cosine_shuffled=self._cosine_shuffled.result(),
+            cosine=self._moments.cosine(),
+            cosine_shuffled=self._shuffled.result(),
             cka=self._cka.result(),
-            pearson=self._pearson.result(),
-            rsa=representational_similarity(*self._true[:, :MAX_RANKED_SAMPLES]),
-            activity_bias=self._error / (scale * np.sqrt(n_entries)) if scale else None,
-            activity_rms_error=np.sqrt(self._error_square) / scale if scale else None,
+            pearson=self._moments.pearson(),
+            rsa=representational_similarity(*self._true[:, spread(len(self._kept), MAX_RANKED_IMAGES)]),
+            activity_bias=self._moments.bias(),
+            activity_rms_error=self._moments.rms_error(),
+            gain_ratio=self._moments.gain(),
             n_silent_analog=int((~self._active[0]).sum()),
             n_silent_spiking=int((~self._active[1]).sum()),
             n_saturated=int((self._full > SATURATED_SHARE * self._n_presentations).sum()),
-            hoyer_analog=mean_hoyer_index(self._true[0]),
-            hoyer_spiking=mean_hoyer_index(self._true[1]),
-            hoyer_analog_plain=mean_hoyer_index(self._true[0], smoothing=0.0),
-            hoyer_spiking_plain=mean_hoyer_index(self._true[1], smoothing=0.0),
-            hoyer_analog_predicted=mean_hoyer_index(self._predicted[0]),
-            hoyer_spiking_predicted=mean_hoyer_index(self._predicted[1]),
-            separability_analog=separability(labels, near[0]),
-            separability_spiking=separability(labels, near[1]),
-            separability_analog_predicted=separability(labels, near_predicted[0]),
-            separability_spiking_predicted=separability(labels, near_predicted[1]),
+            **{f"hoyer_{key}": mean.result() for key, mean in self._hoyer.items()},
+            **self._separabilities(labels, near),
             neighbour_overlap=neighbour_overlap(near[0], near[1]),
+            goodness_rank_correlation=goodness.rank_correlation,
+            margin_quartiles_analog=goodness.margin_quartiles[0],
+            margin_quartiles_spiking=goodness.margin_quartiles[1],
         )
+
+    def _separabilities(self, labels: Array, near: list[Any]) -> dict[str, float | None]:
+        """Separability of both sides under the true, the predicted and the neutral label."""
+        kept = labels[self._kept]
+        found: dict[str, float | None] = {}
+        for side, name in enumerate(_SIDES):
+            found[f"separability_{name}"] = separability(kept, near[side])
+            predicted = nearest_neighbours(self._predicted[side])
+            found[f"separability_{name}_predicted"] = separability(kept, predicted)
+            found[f"separability_{name}_neutral"] = None
+            if self._neutral is not None:
+                presented = labels[spread(len(labels), MAX_NEUTRAL_IMAGES)]
+                neutral = nearest_neighbours(self._neutral[side])
+                found[f"separability_{name}_neutral"] = separability(presented, neutral)
+        return found

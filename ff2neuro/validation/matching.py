@@ -6,12 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.errors import ConfigurationError, DatasetError
+from ff2neuro.inputs import InputSource, count_events, digest_events
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork
 from ff2neuro.recording import Recording
 
-__all__ = ["require_data", "require_match"]
+__all__ = ["require_data", "require_inputs", "require_match", "same_inputs"]
 
 Array = npt.NDArray[Any]
+
+#: Input events that are in memory at once.
+EVENTS_PER_CHUNK = 2**25
 
 
 def require_match(analog: AnalogNetwork, spiking: SpikingNetwork, recording: Recording) -> None:
@@ -94,6 +98,64 @@ def require_data(analog: AnalogNetwork, recording: Recording, images: Array, lab
             f"the recording holds {recording.header.n_images} images, given are {len(images)}; "
             "pass the number that was recorded with --samples"
         )
+
+
+def require_inputs(recording: Recording, source: InputSource) -> npt.NDArray[np.int64]:
+    """Refuse a recording of other input than the one that it is held against.
+
+    Parameters
+    ----------
+    recording : Recording
+        What a machine did. One that does not say of what is taken on trust.
+    source : InputSource
+        What it should have been given.
+
+    Returns
+    -------
+    ndarray of int, shape (n_images,)
+        Number of input events of every image of `source`.
+
+    Raises
+    ------
+    ConfigurationError
+        If they differ; the message says from which image on, or that the order does.
+    """
+    per_image = source.n_hypotheses * source.n_inputs * (1 if source.constant else source.n_time_steps)
+    parts = [
+        (digest_events(events), count_events(events, source.n_time_steps))
+        for _, events in source.chunks(max(1, EVENTS_PER_CHUNK // per_image))
+    ]
+    recorded = recording.input_digests
+    if recorded is not None:
+        difference = same_inputs(recorded, np.concatenate([digests for digests, _ in parts]))
+        if difference:
+            raise ConfigurationError(
+                f"the recording is not of these images: {difference}; judge it with the data, split and file that it "
+                "was made with, or run the file again: ff2neuro run"
+            )
+    return np.concatenate([n_events for _, n_events in parts])
+
+
+def same_inputs(first: Array, second: Array) -> str | None:
+    """Say how two lists of input digests differ.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_images, n_bytes)
+        As `Recording.input_digests` gives them.
+
+    Returns
+    -------
+    str or None
+        The difference in words; None if there is none.
+    """
+    differing = np.flatnonzero((first != second).any(axis=1))
+    if not differing.size:
+        return None
+    sides = [sorted(row.tobytes() for row in side) for side in (first, second)]
+    if sides[0] == sides[1]:
+        return f"they are the same, but in another order from image {differing[0]} on"
+    return f"the input of {differing.size} of {len(first)} differs, first of image {differing[0]}"
 
 
 def _list(sizes: Any) -> str:

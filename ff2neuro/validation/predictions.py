@@ -6,12 +6,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.analysis.similarity import cosine_similarity
 from ff2neuro.analysis.statistics import accuracy_interval
 from ff2neuro.networks import predict_from_scores
+from ff2neuro.validation.goodness import (
+    GoodnessFigures,
+    MarginHistogram,
+    margin_histogram,
+    margin_quartiles,
+    rank_correlation,
+)
 from ff2neuro.validation.verdict import ClassifierFigures
 
-__all__ = ["Predictions", "rank_correlation"]
+__all__ = ["Predictions"]
 
 Array = npt.NDArray[Any]
 
@@ -29,14 +35,16 @@ class Predictions:
     n_classes : int
         Number of classes.
     layer_names : list of str
-        Names of the voting layers.
+        Names of all layers.
+    voting_layers : tuple of int
+        Which of them vote.
     """
 
-    def __init__(self, labels: Array, n_classes: int, layer_names: list[str]) -> None:
+    def __init__(self, labels: Array, n_classes: int, layer_names: list[str], voting_layers: tuple[int, ...]) -> None:
         self.labels = labels
-        self._layer_names = layer_names
+        self._layer_names, self._voting = layer_names, voting_layers
         self._scores = np.zeros((2, len(labels), n_classes))
-        self._votes = np.zeros((2, len(labels), len(layer_names)), dtype=np.int64)
+        self._probabilities = np.zeros((2, len(layer_names), len(labels), n_classes))
 
     def add(self, start: int, probabilities: tuple[list[Array], list[Array]]) -> tuple[Array, Array]:
         """Add a chunk of images.
@@ -46,7 +54,7 @@ class Predictions:
         start : int
             Index of the first image.
         probabilities : tuple of two lists of ndarray of shape (n, n_classes)
-            For the analog and the spiking network, what each voting layer says of each hypothesis.
+            For the analog and the spiking network, what each layer, voting or not, says of each hypothesis.
 
         Returns
         -------
@@ -55,8 +63,8 @@ class Predictions:
         """
         for side, layers in enumerate(probabilities):
             stop = start + len(layers[0])
-            self._scores[side, start:stop] = np.sum(layers, axis=0)
-            self._votes[side, start:stop] = np.stack([layer.argmax(axis=1) for layer in layers], axis=1)
+            self._scores[side, start:stop] = np.sum([layers[index] for index in self._voting], axis=0)
+            self._probabilities[side, :, start:stop] = layers
         analog, spiking = (predict_from_scores(self._scores[side, start:stop])[0] for side in (0, 1))
         return analog, spiking
 
@@ -74,7 +82,7 @@ class Predictions:
     def classifier(self, side: int) -> ClassifierFigures:
         """Return the figures of one network (0: analog, 1: spiking)."""
         n_correct, n_samples = int(self.correct[side].sum()), len(self.labels)
-        quartiles = _margin_quartiles(self._scores[side], self.labels)
+        quartiles = margin_quartiles(self._scores[side], self.labels)
         return ClassifierFigures(
             accuracy=n_correct / n_samples,
             n_correct=n_correct,
@@ -86,6 +94,14 @@ class Predictions:
     def rank_correlation(self) -> float | None:
         """Return the mean rank correlation of both networks' scores of the hypotheses."""
         return rank_correlation(self._scores[0], self._scores[1])
+
+    def layer_goodness(self, index: int) -> GoodnessFigures:
+        """Return how alike both networks rank the hypotheses by one layer alone."""
+        return GoodnessFigures.of(self._probabilities[:, index], self.labels)
+
+    def margin_histogram(self) -> MarginHistogram | None:
+        """Return the distribution of both networks' margins."""
+        return margin_histogram(self._scores, self.labels)
 
     def per_class(self) -> tuple[Mapping[str, Any], ...]:
         """Return number of images and both accuracies of every class; None for a class without images."""
@@ -114,40 +130,9 @@ class Predictions:
         return len(indices), listed
 
     def _first_layer(self, index: int) -> str | None:
-        """Name the first layer that by itself votes for different classes; None if only the sum does."""
-        differs = np.flatnonzero(self._votes[0, index] != self._votes[1, index])
-        return self._layer_names[differs[0]] if differs.size else None
-
-
-def rank_correlation(first: Array, second: Array) -> float | None:
-    """Return the mean Spearman correlation of corresponding rows.
-
-    Parameters
-    ----------
-    first, second : ndarray of shape (n_samples, n_classes)
-        Scores.
-
-    Returns
-    -------
-    float or None
-        Mean over the rows in which neither side is constant; None if there are none.
-    """
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(side, axis=1) for side in (first, second)]
-    centred = [side - side.mean(axis=1, keepdims=True) for side in ranks]
-    varying = [(side != 0).any(axis=1) for side in centred]
-    # Centred ranks: their cosine is Spearman's correlation.
-    defined = cosine_similarity(centred[0], centred[1])[varying[0] & varying[1]]
-    return float(defined.mean()) if defined.size else None
-
-
-def _margin_quartiles(scores: Array, labels: Array) -> tuple[float, float, float] | None:
-    """Quartiles of the score of the true class minus the highest of the others; None if there are no others."""
-    if scores.shape[1] < 2:
+        """Name the first voting layer that by itself votes for different classes; None if only the sum does."""
+        for layer in self._voting:
+            analog, spiking = self._probabilities[:, layer, index].argmax(axis=1)
+            if analog != spiking:
+                return self._layer_names[layer]
         return None
-    rows = np.arange(len(labels))
-    others = scores.copy()
-    others[rows, labels] = -np.inf
-    low, median, high = np.quantile(scores[rows, labels] - others.max(axis=1), [0.25, 0.5, 0.75])
-    return float(low), float(median), float(high)

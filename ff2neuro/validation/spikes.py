@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.recording import Kind, Recording
+from ff2neuro.validation.matching import same_inputs
 
 __all__ = ["FirstDifference", "LayerDifference", "SpikeComparison", "compare_recordings"]
 
@@ -145,7 +146,7 @@ def compare_recordings(first: Recording, second: Recording, n_images: int | None
     Raises
     ------
     ConfigurationError
-        If they differ in images, label hypotheses, time steps or layers; the message says in which.
+        If they differ in input, images, label hypotheses, time steps or layers; the message says in which.
     """
     _require_comparable(first, second, n_images)
     n_images = first.header.n_images if n_images is None else n_images
@@ -275,6 +276,14 @@ def _require_comparable(first: Recording, second: Recording, n_images: int | Non
         if values[0] != values[1]:
             raise ConfigurationError(
                 f"the recordings differ in {what}: {values[0]} ({_title(first)}) and {values[1]} ({_title(second)}); "
+                "compare recordings of the same file and input"
+            )
+    digests = [side.input_digests for side in (first, second)]
+    if n_images is None and digests[0] is not None and digests[1] is not None:
+        difference = same_inputs(digests[0], digests[1])
+        if difference:
+            raise ConfigurationError(
+                f"the recordings of {_title(first)} and {_title(second)} are not of the same input: {difference}; "
                 "compare recordings of the same file and input"
             )
     fewest = min(header.n_images for header in headers)

@@ -1,6 +1,7 @@
 """The verdict for people: what it is first, then what failed, then the figures."""
 
 from ff2neuro.validation.layers import LayerFigures
+from ff2neuro.validation.sweep_figures import Sweep
 from ff2neuro.validation.verdict import Verdict
 
 __all__ = ["render_text"]
@@ -35,8 +36,10 @@ def render_text(verdict: Verdict) -> str:
         f"({backend.arithmetic} arithmetic, {verdict.n_time_steps} time steps)"
     ]
     lines += [f"  failed: {check}" for check in verdict.failed_checks]
-    lines += [f"  note: {finding}" for finding in verdict.findings]
+    lines += [f"  {'fault' if finding in verdict.faults else 'note'}: {finding}" for finding in verdict.findings]
     lines += ["", *_accuracy(verdict), "", *_layers(verdict)]
+    for sweep in verdict.sweeps:
+        lines += ["", *_sweep(sweep)]
     return "\n".join(lines)
 
 
@@ -75,6 +78,20 @@ def _row(layer: LayerFigures, width: int) -> str:
         pair = f"{_number(getattr(layer, f'{key}_analog'))} / {_number(getattr(layer, f'{key}_spiking'))}"
         row += f"  {pair:>27}"
     return row
+
+
+def _sweep(sweep: Sweep) -> list[str]:
+    lines = [f"{sweep.parameter:<14}  accuracy    drop  agreement  cosine per layer   ({sweep.n_samples} images)"]
+    for point in sweep.points:
+        if point.accuracy is None or point.accuracy_drop_pp is None or point.prediction_agreement is None:
+            lines.append(f"{point.value!s:<14}  not computed: {point.error}")
+            continue
+        cosines = " ".join(_number(cosine) for cosine in point.cosines)
+        lines.append(
+            f"{point.value!s:<14}  {100 * point.accuracy:6.2f} %  {point.accuracy_drop_pp:6.2f}   "
+            f"{100 * point.prediction_agreement:6.2f} %  {cosines}"
+        )
+    return lines
 
 
 def _number(value: float | None) -> str:

@@ -13,6 +13,8 @@ _LIMITS = {
     "min_prediction_agreement": (0.0, 1.0),
     "min_latent_agreement": (-1.0, 1.0),
     "min_cka": (0.0, 1.0),
+    "max_replay_mismatch": (0.0, 1.0),
+    "max_faults": (0.0, float("inf")),
 }
 
 
@@ -30,6 +32,11 @@ class Thresholds:
         Lowest mean cosine between analog and spiking latents, in every layer.
     min_cka : float or None
         Lowest linear centred kernel alignment, in every layer.
+    max_replay_mismatch : float or None
+        Largest share of spikes (or counts) by which the recording may differ from a simulation of the file; 0 where
+        the machine promises exactness.
+    max_faults : float or None
+        How many faults may be found; those are the findings that no rounding explains.
 
     Raises
     ------
@@ -41,6 +48,8 @@ class Thresholds:
     min_prediction_agreement: float | None = None
     min_latent_agreement: float | None = None
     min_cka: float | None = None
+    max_replay_mismatch: float | None = None
+    max_faults: float | None = 0
 
     def __post_init__(self) -> None:
         for name, value in self.to_json().items():

@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ff2neuro.analysis.statistics import Interval
+from ff2neuro.validation.goodness import MarginHistogram
 from ff2neuro.validation.layers import LayerFigures
 from ff2neuro.validation.spikes import SpikeComparison
+from ff2neuro.validation.sweep_figures import Sweep
 from ff2neuro.validation.thresholds import Thresholds
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "BackendFigures", "Check", "ClassifierFigures", "Verdict"]
@@ -23,7 +25,7 @@ class Check:
     ----------
     figure : str
         Name of the figure, with the layer it belongs to.
-    value : float or None
+    value : float, int or None
         What was found; None if it could not be computed, which fails.
     relation : {"<=", ">="}
         How the figure must stand to the limit.
@@ -44,7 +46,10 @@ class Check:
         return self.value <= self.limit if self.relation == "<=" else self.value >= self.limit
 
     def __str__(self) -> str:
-        value = "not computed" if self.value is None else f"{self.value:.4f}"
+        if self.value is None:
+            value = "not computed"
+        else:
+            value = str(self.value) if isinstance(self.value, int) else f"{self.value:.4f}"
         return f"{self.figure} is {value}, must be {self.relation} {self.limit:g}"
 
     def to_json(self) -> dict[str, Any]:
@@ -106,6 +111,8 @@ class Verdict:
         Share of images that both put into the same class.
     score_rank_correlation : float or None
         Mean over images of the Spearman correlation between both networks' scores of the classes.
+    margins : MarginHistogram or None
+        Distribution of the score of the true class minus the highest of the others, for both networks.
     classes : tuple of mapping
         For every class its number of images and the accuracy of both networks.
     layers : tuple of LayerFigures
@@ -115,8 +122,10 @@ class Verdict:
         first votes for different ones.
     n_disagreements : int
         Number of such images.
+    faults : tuple of str
+        What is wrong, with its place: what no rounding of a sound conversion or machine explains.
     findings : tuple of str
-        What else was seen that a reader must know: faults with their place, neurons that fell silent.
+        The faults, and what else was seen that a reader must know, such as neurons that fell silent.
     replay : SpikeComparison
         The first images simulated anew, compared with the recording: the simulation first, the machine second.
     backend : BackendFigures
@@ -129,6 +138,8 @@ class Verdict:
         The gate.
     checks : tuple of Check
         The gate applied.
+    sweeps : tuple of Sweep
+        What varying one thing at a time does.
     """
 
     analog: ClassifierFigures
@@ -139,10 +150,12 @@ class Verdict:
     mcnemar_p_value: float | None
     prediction_agreement: float
     score_rank_correlation: float | None
+    margins: MarginHistogram | None
     classes: tuple[Mapping[str, Any], ...]
     layers: tuple[LayerFigures, ...]
     disagreements: tuple[Mapping[str, Any], ...]
     n_disagreements: int
+    faults: tuple[str, ...]
     findings: tuple[str, ...]
     replay: SpikeComparison
     backend: BackendFigures
@@ -150,6 +163,7 @@ class Verdict:
     synops_per_sample: float
     thresholds: Thresholds
     checks: tuple[Check, ...]
+    sweeps: tuple[Sweep, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -180,7 +194,12 @@ def plain(value: Any) -> Any:
 
 
 def gate(
-    thresholds: Thresholds, accuracy_drop_pp: float, prediction_agreement: float, layers: tuple[LayerFigures, ...]
+    thresholds: Thresholds,
+    accuracy_drop_pp: float,
+    prediction_agreement: float,
+    layers: tuple[LayerFigures, ...],
+    replay: SpikeComparison,
+    n_faults: int,
 ) -> tuple[Check, ...]:
     """Hold figures against thresholds.
 
@@ -192,6 +211,10 @@ def gate(
         As in `Verdict`.
     layers : tuple of LayerFigures
         As in `Verdict`.
+    replay : SpikeComparison
+        As in `Verdict`.
+    n_faults : int
+        Number of faults.
 
     Returns
     -------
@@ -199,11 +222,16 @@ def gate(
         One per threshold, or per threshold and layer.
     """
     checks = []
+    if thresholds.max_faults is not None:
+        checks.append(Check("faults", n_faults, "<=", thresholds.max_faults))
     if thresholds.max_accuracy_drop_pp is not None:
         checks.append(Check("accuracy_drop_pp", accuracy_drop_pp, "<=", thresholds.max_accuracy_drop_pp))
     if thresholds.min_prediction_agreement is not None:
         limit = thresholds.min_prediction_agreement
         checks.append(Check("prediction_agreement", prediction_agreement, ">=", limit))
+    if thresholds.max_replay_mismatch is not None:
+        mismatch = replay.n_differing / replay.n_compared if replay.n_compared else None
+        checks.append(Check("replay_mismatch", mismatch, "<=", thresholds.max_replay_mismatch))
     for layer in layers:
         if thresholds.min_latent_agreement is not None:
             checks.append(Check(f"{layer.name}.cosine", layer.cosine, ">=", thresholds.min_latent_agreement))

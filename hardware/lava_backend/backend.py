@@ -13,6 +13,7 @@ from ff2neuro.dynamics import STATE_SCALE
 from ff2neuro.errors import BackendError, ConfigurationError, RangeError
 from ff2neuro.hardware.backend import Backend, RunConfig
 from ff2neuro.hardware.fixed_point import FixedPointLayer
+from ff2neuro.hardware.initial_potential import require_rest
 from ff2neuro.hardware.lava_backend.chunks import ChunkPlan
 from ff2neuro.hardware.lava_backend.environment import find_interpreter, lava_status
 from ff2neuro.hardware.lava_backend.limits import check_events, lava_layers
@@ -29,6 +30,8 @@ Array = npt.NDArray[Any]
 
 #: Where benchmarks/lava.py finds the throughput to level off.
 DEFAULT_LANES = 200
+#: u and v are read value by value, which takes so long that lanes gain nothing.
+LANES_WITH_STATES = 8
 
 
 class LavaBackend(Backend):
@@ -102,6 +105,7 @@ class LavaBackend(Backend):
             If Lava fails.
         """
         config = config or RunConfig()
+        require_rest(config, self.name)
         layers = lava_layers(graph, inputs, config)
         try:
             recording = self._run(layers, inputs, config, out)
@@ -135,18 +139,20 @@ class LavaBackend(Backend):
         out: Path | None,
     ) -> Recording:
         header = self._header(layers, inputs, config)
-        lanes = fitting_lanes(self._lanes, DEFAULT_LANES, inputs, header, self._n_workers)
+        default = LANES_WITH_STATES if config.states else DEFAULT_LANES
+        lanes = fitting_lanes(self._lanes, default, inputs, header, self._n_workers)
         plan = ChunkPlan.of(inputs, header, lanes)
         message, arrays = _build_request(layers, header, plan.lanes, config)
         pool = self._started(config)
         pool.build(message, arrays)
-        store = None if out is None else ChunkStore(out, message, arrays, pool.version)
+        resumable = out is not None and inputs.n_images > plan.n_images
+        store = ChunkStore(out, message, arrays, pool.version) if out and resumable else None
         try:
             with (
                 RecordingWriter(header, out) as writer,
                 progress_bar("Lava simulation", inputs.n_images, "images") as bar,
             ):
-                for start, answer in go_on(store, _chunks(plan, layers[0], inputs), pool.map):
+                for start, answer in go_on(store, _chunks(plan, layers[0], inputs, writer), pool.map):
                     n_images = min(plan.n_images, inputs.n_images - start)
                     spikes, states = _by_layer(plan, header, answer, n_images)
                     writer.write(start, spikes, states)
@@ -195,10 +201,13 @@ def _build_request(
     return message, arrays
 
 
-def _chunks(plan: ChunkPlan, layer: FixedPointLayer, inputs: InputSource) -> Iterator[tuple[int, Array]]:
+def _chunks(
+    plan: ChunkPlan, layer: FixedPointLayer, inputs: InputSource, writer: RecordingWriter
+) -> Iterator[tuple[int, Array]]:
     """Events of all chunks, checked, by the index of their first image."""
     for start, events in inputs.chunks(plan.n_images):
         check_events(layer, events)
+        writer.write_inputs(start, events)
         yield start, plan.windows(events)
 
 

@@ -43,7 +43,7 @@ INSTALL_COMMAND = "ff2neuro backends install lava"
 #: Wants torch for layers that dense networks do not have, so its own requirements are left out.
 LAVA_DL = "lava-dl==0.6.0"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-#: Written last, and last of all: an environment without it is unfinished.
+#: Written last: an environment without it is unfinished.
 COMPLETE = ".ff2neuro-complete.json"
 #: Written first: says that the directory is ours to remove.
 UNFINISHED = ".ff2neuro-unfinished"
@@ -166,6 +166,11 @@ def install_lava(python: str | None = None, progress: Callable[[str], None] = la
     directory = environment_directory()
     _clear(directory)
     base = _base_interpreter(python, progress)
+    return _make(directory, base, progress)
+
+
+def _make(directory: Path, base: str, progress: Callable[[str], None]) -> LavaStatus:
+    """Make the environment in place, for one that was moved would not work, and mark it complete last."""
     progress(f"making {directory} with {base}")
     directory.mkdir(parents=True, exist_ok=True)
     (directory / UNFINISHED).touch()

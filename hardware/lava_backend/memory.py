@@ -66,7 +66,7 @@ def fitting_lanes(lanes: int | None, default: int, inputs: InputSource, header: 
         return most
     raise ConfigurationError(
         f"{wanted} lanes need {wanted * (shared + private) / 2**20:.0f} MB of memory for each worker, "
-        f"{wanted * shared / 2**20:.0f} MB of it shared; at most {max(most, 0)} lanes fit: ask for fewer lanes or workers"
+        f"{wanted * shared / 2**20:.0f} MB of it shared; at most {max(most, 0)} fit: ask for fewer lanes or workers"
     )
 
 

@@ -43,10 +43,10 @@ class ProcessGroup:
         return [pid for pid, state, group in _processes() if group == self._leader and state not in "ZX"]
 
     def end(self) -> None:
-        """End every process, gently first, and remove their shared memory.
+        """End every process, gently first.
 
-        Python's resource tracker ignores SIGTERM, outlives the others and removes the segments; it is killed only if
-        it does not end. Segments that nobody removed are removed here, if they were claimed.
+        Python's resource tracker ignores SIGTERM, outlives the others and removes their shared memory; it is killed
+        only if it does not end.
         """
         self._signal(signal.SIGTERM)
         # A stopped process answers no signal until it goes on.
@@ -58,6 +58,9 @@ class ProcessGroup:
             if not self._gone_within(KILL_LIMIT):
                 self._signal(signal.SIGKILL)
                 self._gone_within(KILL_LIMIT)
+
+    def remove_shared_memory(self) -> None:
+        """Remove what was claimed and nobody has removed, after the end of all processes."""
         for segment in self._claimed:
             (SHARED_MEMORY / segment).unlink(missing_ok=True)
 

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = ["ChunkStore", "go_on"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Chunk = tuple[int, dict[str, npt.NDArray[Any]]]
+Simulate = Callable[[Iterable[tuple[int, npt.NDArray[Any]]]], Iterator[Chunk]]
 
 
 class ChunkStore:
@@ -74,7 +75,9 @@ class ChunkStore:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def go_on(store: ChunkStore | None, chunks: Iterable[tuple[int, npt.NDArray[Any]]], simulate: Any) -> Iterator[Chunk]:
+def go_on(
+    store: ChunkStore | None, chunks: Iterable[tuple[int, npt.NDArray[Any]]], simulate: Simulate
+) -> Iterator[Chunk]:
     """Simulate the chunks that are not in the store, and keep them there.
 
     Parameters

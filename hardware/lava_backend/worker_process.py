@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,25 +163,33 @@ class WorkerProcess:
             deadline = time.monotonic() + self.time_limit
             if frame[0]["op"] == "error":
                 self._fail_with(str(frame[0].get("text", "")).strip())
-            if frame[0]["op"] == "started":
-                self._group.claim(map(str, frame[0].get("segments", ())))
-            elif frame[0]["op"] != "progress":
+            if not self._note(frame[0]):
                 return frame
 
+    def _note(self, message: Mapping[str, Any]) -> bool:
+        """Take in what is no answer; return whether it was that."""
+        if message["op"] == "started":
+            self._group.claim(map(str, message.get("segments", ())))
+        return message["op"] in ("started", "progress")
+
     def _next_frame(self) -> Frame | None:
-        """Take a whole frame off the buffer, if there is one."""
-        if len(self._buffer) < PREFIX.size:
-            return None
+        """Take a whole frame off the buffer, if there is one; end a worker that sends anything else."""
         try:
-            n_header, n_body = parse_prefix(bytes(self._buffer[: PREFIX.size]))
-            end = PREFIX.size + n_header + n_body
-            if len(self._buffer) < end:
-                return None
-            header = bytes(self._buffer[PREFIX.size : PREFIX.size + n_header])
-            frame = decode(header, bytes(self._buffer[PREFIX.size + n_header : end]))
+            return self._parse()
         except ProtocolError as error:
+            self._buffer.clear()
             self.kill()
             raise BackendError(f"Lava's worker sent a corrupt answer ({error}); run again") from error
+
+    def _parse(self) -> Frame | None:
+        if len(self._buffer) < PREFIX.size:
+            return None
+        n_header, n_body = parse_prefix(bytes(self._buffer[: PREFIX.size]))
+        end = PREFIX.size + n_header + n_body
+        if len(self._buffer) < end:
+            return None
+        header = bytes(self._buffer[PREFIX.size : PREFIX.size + n_header])
+        frame = decode(header, bytes(self._buffer[PREFIX.size + n_header : end]))
         del self._buffer[:end]
         return frame
 
@@ -240,6 +249,15 @@ class WorkerProcess:
             f"larger time limit. Lava's own words:\n{words or '(none)'}"
         )
 
+    def _hear_last_words(self) -> None:
+        """Take note of shared memory that the worker named and nobody has heard of yet."""
+        with suppress(OSError):
+            while content := os.read(self._answers, 2**20):
+                self._buffer += content
+        with suppress(ProtocolError):
+            while frame := self._parse():
+                self._note(frame[0])
+
     def stop(self) -> None:
         """End the worker in order, or by force if that takes too long."""
         if self._ended:
@@ -260,6 +278,8 @@ class WorkerProcess:
         try:
             self._group.end()
             self._process.wait(EXIT_LIMIT)
+            self._hear_last_words()
+            self._group.remove_shared_memory()
         finally:
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:

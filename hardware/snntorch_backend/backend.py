@@ -14,7 +14,10 @@ import numpy.typing as npt
 
 from ff2neuro.errors import GraphError
 from ff2neuro.hardware.backend import Backend, RunConfig
-from ff2neuro.hardware.chain import Chain, read_chain
+from ff2neuro.hardware.chain import read_chain
+from ff2neuro.hardware.initial_potential import require_rest
+from ff2neuro.hardware.portability import statement
+from ff2neuro.hardware.reader_conditions import SNNTORCH_DT
 from ff2neuro.hardware.reference_backend.backend import check_input_size
 from ff2neuro.inputs import InputSource
 from ff2neuro.progress import progress_bar
@@ -27,16 +30,14 @@ __all__ = ["SnnTorchBackend"]
 
 Array = npt.NDArray[Any]
 
-#: Time step that snnTorch's reader assumes [s]; it takes none as an argument.
-SNNTORCH_DT = 1e-4
 PRESENTATIONS_PER_CHUNK = 1000
 
 
 class SnnTorchBackend(Backend):
     """Runs a graph through ``snntorch.import_nir``, in single precision.
 
-    Graphs that this reader would change without a word are refused: ``nir.IF`` (read as a leaky neuron), resets other
-    than to zero, leak currents, thresholds that differ between neurons, and other time steps than 1e-4 s.
+    Graphs that this reader would change without a word are refused (see `ff2neuro.hardware.reader_rules`), and so are
+    resets by subtraction and other time steps than 1e-4 s.
     """
 
     name = "snntorch"
@@ -51,9 +52,10 @@ class SnnTorchBackend(Backend):
     ) -> Recording:
         """Run every presentation through the graph; see `Backend.run`."""
         config = config or RunConfig()
+        require_rest(config, self.name)
         chain = read_chain(graph, config.dt, config.reset)
         check_input_size(chain, inputs)
-        _require_honoured(graph, chain, config)
+        _require_honoured(graph, config)
         header = RecordingHeader(
             layers=chain.layer_sizes,
             n_images=inputs.n_images,
@@ -72,12 +74,13 @@ class SnnTorchBackend(Backend):
             progress_bar("snnTorch simulation", inputs.n_images, "images") as bar,
         ):
             for start, events in inputs.chunks(images):
+                writer.write_inputs(start, events)
                 writer.write(start, _simulate(network, events, header, chain.input_shape))
                 bar.advance(len(events))
         return writer.finish()
 
 
-def _require_honoured(graph: nir.NIRGraph, chain: Chain, config: RunConfig) -> None:
+def _require_honoured(graph: nir.NIRGraph, config: RunConfig) -> None:
     """Refuse what snnTorch's reader would change or ignore."""
     if config.dt != SNNTORCH_DT:
         raise GraphError(f"dt is {config.dt} s; snnTorch's NIR reader assumes {SNNTORCH_DT} s: export with that dt")
@@ -85,24 +88,12 @@ def _require_honoured(graph: nir.NIRGraph, chain: Chain, config: RunConfig) -> N
         raise GraphError("snnTorch's NIR reader resets to zero; export with --reset zero, or use the reference backend")
     if config.states:
         raise GraphError("the snntorch backend records no membrane potentials; use the reference backend")
-    for layer in chain.layers:
-        if layer.name not in graph.nodes:
-            raise GraphError(f"node {layer.name!r} is in a nested graph, which snnTorch's NIR reader does not open")
-        if layer.kind == "IF":
-            raise GraphError(
-                f"node {layer.name!r} is an IF, which snnTorch reads as a leaky neuron; export with --dialect portable"
-            )
-        if not layer.spiking:
-            raise GraphError(f"node {layer.name!r} is a {layer.kind}, which snnTorch's NIR reader does not know")
-        neurons = layer.neurons
-        for what, uneven in (
-            ("v_reset is not 0", np.any(neurons.v_reset)),
-            ("v_leak is not 0", np.any(neurons.leak)),
-            ("v_threshold differs between neurons", np.ptp(neurons.v_threshold) > 0),
-            ("time constants differ between neurons", np.ptp(neurons.mem_decay) > 0 or np.ptp(neurons.syn_decay) > 0),
-        ):
-            if uneven:
-                raise GraphError(f"node {layer.name!r}: {what}, which snnTorch's NIR reader does not honour")
+    found = statement("snntorch", graph, config.dt)
+    if found.status != "same":
+        raise GraphError(
+            f"snnTorch's NIR reader would not give this graph's spikes: {found.reasons[0]}; export with --dialect "
+            "portable, or use the reference backend"
+        )
 
 
 def _import(graph: nir.NIRGraph) -> "torch.nn.Module":

@@ -182,3 +182,25 @@ def test_unknown_backends_are_refused():
 def test_impossible_time_steps_are_refused(dt):
     with pytest.raises(ConfigurationError, match="positive and finite"):
         RunConfig(dt=dt)
+
+
+def test_settings_that_a_machine_does_not_have_are_refused():
+    with pytest.raises(ConfigurationError, match="backend 'reference' has no setting 'lanes'; leave --lanes out"):
+        get_backend("reference", lanes=3)
+
+
+def test_initial_potentials_are_honoured_or_refused(machine, graph, inputs):
+    """A machine that starts every neuron at 0 says so, rather than run another network."""
+    potentials = {"layer_0_spikes": np.full(9, 350.0)}
+    config = RunConfig(record="spikes", v_init=potentials)
+    expected = get_backend("reference").run(graph, inputs, config)
+    assert (
+        expected.spikes("layer_0_spikes")
+        != machine.run(graph, inputs, RunConfig(record="spikes")).spikes("layer_0_spikes")
+    ).any()
+    try:
+        recording = machine.run(graph, inputs, config)
+    except GraphError as error:
+        assert "initial" in str(error)
+    else:
+        assert_equal(spikes_of(recording), spikes_of(expected))

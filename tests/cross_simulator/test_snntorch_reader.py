@@ -77,11 +77,11 @@ def test_what_snntorch_would_bend_is_refused():
     inputs = InputSource.from_array(np.ones((1, 1, 4, 3)))
     snntorch = get_backend("snntorch")
     for neuron, message in (
-        (nir.IF(r=ones / DT, v_threshold=ones, v_reset=0 * ones), "reads as a leaky neuron; .*portable"),
-        (nir.LIF(**{**lif, "v_reset": -ones}), "v_reset is not 0"),
-        (nir.LIF(**{**lif, "v_leak": ones}), "v_leak is not 0"),
-        (nir.LIF(**{**lif, "v_threshold": np.array([1.0, 2.0])}), "v_threshold differs"),
-        (nir.LIF(**{**lif, "tau": np.array([20, 30]) * DT}), "time constants differ"),
+        (nir.IF(r=ones / DT, v_threshold=ones, v_reset=0 * ones), "'if': r must be 1; .*portable"),
+        (nir.LIF(**{**lif, "v_reset": -ones}), "v_reset is ignored"),
+        (nir.LIF(**{**lif, "v_leak": ones}), "v_leak must be 0"),
+        (nir.LIF(**{**lif, "v_threshold": np.array([1.0, 2.0])}), "v_threshold must be the same for all neurons"),
+        (nir.LIF(**{**lif, "tau": np.array([20, 30]) * DT}), "r / tau of one neuron is taken for all"),
     ):
         with pytest.raises(GraphError, match=message):
             snntorch.run(one_layer(neuron), inputs, RunConfig())

@@ -5,6 +5,7 @@ SOAK=20 in the environment repeats every fault twenty times (`make soak`).
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import nir
 import numpy as np
 import pytest
 
-from ff2neuro.errors import BackendError, BackendMissingError
+from ff2neuro.errors import BackendError, BackendMissingError, OutputError
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.lava_backend import environment, worker_process
 from ff2neuro.hardware.lava_backend.backend import LavaBackend
@@ -73,15 +74,16 @@ def graph():
     return nir.NIRGraph(nodes, list(pairwise(nodes)))
 
 
-def inputs_with(sabotage):
-    """Input of many chunks; `sabotage` is called once, when the third one is asked for and two are under way."""
+def inputs_with(sabotage, at=3):
+    """Input of eight chunks or more; `sabotage` is called once, when number `at` is asked for and two are under way."""
     asked = []
 
     def read(start, stop):
         asked.append(start)
-        if len(asked) == 3:
+        if len(asked) == at:
             sabotage()
-        return np.ones((stop - start, 1, 1, 6), dtype=np.uint8)
+        # Enough for a spike at every step, and different in every chunk.
+        return np.full((stop - start, 1, 1, 6), 1 + start // 50, dtype=np.uint8)
 
     return InputSource(400, 1, T, 6, constant=True, integer=True, read=read)
 
@@ -92,7 +94,7 @@ def processes_of(machine):
 
 
 def fail(machine, graph, sabotage, match):
-    """Run with a sabotage, expect an error in time and nothing left; then the same machine must run again."""
+    """Run with a sabotage, expect an error in time and no process left."""
     groups = []
 
     def act():
@@ -163,7 +165,7 @@ def test_lost_worker_is_an_error(machine, graph, sabotage, match, repetition):
 @pytest.mark.parametrize(
     ("sabotage", "match"),
     [
-        (kill_child, r"Lava process .* ended in the middle of a run"),
+        (kill_child, r"Lava process (\w+ \(Process_\d+\)|runtime service) ended in the middle of a run"),
         (kill_manager, r"Lava process shared-memory manager ended in the middle of a run"),
         (kill_tracker_and_worker, r"ended \(signal 9\)"),
         (stop_child, "no sign of life for 3 s"),
@@ -172,6 +174,61 @@ def test_lost_worker_is_an_error(machine, graph, sabotage, match, repetition):
 def test_lost_lava_process_is_an_error(graph, sabotage, match, repetition):
     with LavaBackend(lanes=5) as machine:
         fail(machine, graph, sabotage, match)
+
+
+@pytest.fixture
+def stopped_run(graph, tmp_path):
+    """A run on disk whose worker was killed after some chunks were finished; its recording and its machine."""
+    path = tmp_path / "recording.h5"
+    with LavaBackend(lanes=5) as machine:
+        inputs = inputs_with(lambda: os.kill(processes_of(machine)[0], signal.SIGKILL), at=6)
+        with pytest.raises(BackendError, match="signal 9"):
+            machine.run(graph, inputs, RunConfig(time_limit=TIME_LIMIT), path)
+        assert not path.exists()
+        yield path, machine
+
+
+def test_stopped_run_goes_on_with_the_chunks_that_it_has(stopped_run, graph):
+    path, machine = stopped_run
+    (directory,) = path.parent.iterdir()
+    finished = sorted(directory.iterdir())
+    assert len(finished) >= 3
+    # What is found there is taken as it is: a mark left in a chunk shows in the recording.
+    with np.load(finished[0]) as chunk:
+        marked = {**chunk, "spikes_0": chunk["spikes_0"] + 1000}
+    np.savez(finished[0], **marked)
+    with machine.run(graph, inputs_with(lambda: None), RunConfig(), path) as recording:
+        counts = recording.counts("layer_0_spikes")
+    assert (counts == T + 1000).all(axis=(1, 2)).sum() == 50
+    assert (counts[(counts < 1000).all(axis=(1, 2))] == T).all()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_stopped_run_does_not_go_on_with_chunks_of_another_network(stopped_run, graph):
+    path, machine = stopped_run
+    graph.nodes["layer_0_linear"].weight[:] = -1.0
+    with machine.run(graph, inputs_with(lambda: None), RunConfig(), path) as recording:
+        assert not recording.counts("layer_0_spikes").any()
+    assert list(path.parent.iterdir()) == [path]
+
+
+@repeated
+def test_full_disk_is_an_error_and_ends_lava(graph, tmp_path, repetition):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    groups = []
+
+    def fill():
+        groups.append(processes_of(machine)[1])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+
+    with LavaBackend(lanes=5) as machine:
+        try:
+            with pytest.raises(OutputError, match="could not be written: File too large; free some space"):
+                machine.run(graph, inputs_with(fill), RunConfig(), tmp_path / "recording.h5")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert groups[0].members() == []
+    assert not (tmp_path / "recording.h5").exists()
 
 
 def test_machine_runs_again_after_an_error(graph):

@@ -61,6 +61,13 @@ def test_two_trainings_with_one_seed_give_identical_files(ff2neuro, tmp_path):
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes(), file
 
 
+def test_file_of_an_older_model_is_not_judged(ff2neuro, digits_run, tmp_path):
+    assert ff2neuro("train", "--epochs", "1", "--layers", "60,40", "--seed", "9", "--out", tmp_path / "run").code == 0
+    outcome = ff2neuro("validate", tmp_path / "run", digits_run / "network.nir")
+    assert outcome.code == 2
+    assert "exported from another model" in outcome.err
+
+
 def test_exported_file_is_plain_nir(digits_run):
     graph = nir.read(digits_run / "network.nir")
     assert isinstance(graph.nodes["layer_1_spikes"], nir.CubaLIF)
@@ -117,3 +124,13 @@ def test_interrupted_training_ends_quickly_and_leaves_no_model(tmp_path, sent):
     assert "Traceback" not in err
     assert not (tmp_path / "run" / "model.h5").exists()
     assert not [path for path in (tmp_path / "run").iterdir() if ".part" in path.name]
+
+
+@pytest.mark.lava
+def test_lanes_and_official_processes_give_one_recording(ff2neuro, digits_run, tmp_path, lava):
+    for lanes in ("1", "40"):
+        arguments = ("--backend", "lava", "--lanes", lanes, "--samples", "4", "--out", tmp_path / lanes)
+        assert ff2neuro("run", digits_run / "network.nir", *arguments).code == 0
+    with Recording.open(tmp_path / "1") as official, Recording.open(tmp_path / "40") as lanes:
+        for name in official.layer_names:
+            np.testing.assert_array_equal(official.counts(name), lanes.counts(name))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ff2neuro.cli.main import main
 from ff2neuro.networks import load_model
 
 COMMAND = (sys.executable, "-m", "ff2neuro", "train")
 #: Long enough to be cut short, in epochs rather than in seconds.
-LONG = ("--layers", "40,20", "--epochs", "60", "--batch-size", "100", "--negatives", "hard")
+LONG = ("--layers", "20,10", "--epochs", "60", "--batch-size", "100", "--negatives", "hard", "--one-pass-updates", "20")
 
 
 def run_train(directory, *options):
@@ -30,10 +32,18 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("uninterrupted")
-    result = run_train(directory, *LONG)
-    assert result.returncode == 0, result.stderr
-    return directory / "ff2neuro-run"
+    directory = tmp_path_factory.mktemp("uninterrupted") / "ff2neuro-run"
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *LONG, "--out", str(directory)])
+    assert stop.value.code == 0
+    return directory
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Work in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
@@ -63,7 +73,12 @@ def test_defaults_reach_96_percent_on_digits(finished):
     assert result.returncode == 0
     assert document["test"]["accuracy"] >= 0.96
     assert document["test"]["n_samples"] == 360
-    assert [Path(file).name for file in document["files"]] == ["config.toml", "model.h5", "metrics.jsonl"]
+    assert [Path(file).name for file in document["files"]] == [
+        "config.toml",
+        "model.h5",
+        "metrics.jsonl",
+        "learning-curve.svg",
+    ]
     assert all((directory / file).exists() for file in document["files"])
 
 
@@ -77,22 +92,39 @@ def test_second_run_is_refused_and_leaves_the_first(finished):
     assert (directory / "ff2neuro-run" / "model.h5").read_bytes() == before
 
 
-def test_own_data_is_noted_in_the_model(tmp_path, own_data):
-    result = run_train(tmp_path, "--data", own_data.name, "--layers", "10,10", "--epochs", "3", "--seed", "3")
-    assert result.returncode == 0, result.stderr
-    assert "test accuracy" in result.stdout
-    network = load_model(tmp_path / "ff2neuro-run" / "model.h5")
+def test_progress_shows_loss_goodness_and_accuracy(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("ff2neuro.progress.LINE_INTERVAL", 0.0)
+    with pytest.raises(SystemExit):
+        main(["train", "--layers", "10", "--epochs", "1", "--out", str(tmp_path / "run")])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(r"1/1 epochs, loss [\d.]+, goodness [\d.]+, wrong_label [\d.]+, accuracy [\d.]+", line)
+
+
+def test_accuracy_in_one_pass_is_printed(ff2neuro, tmp_path):
+    options = ("--layers", "40", "--epochs", "2", "--one-pass-updates", "100")
+    outcome = ff2neuro("train", *options, "--out", tmp_path / "run", "--json")
+    test = json.loads(outcome.out)["test"]
+    assert test["one_pass_accuracy"] > 0.5
+    outcome = ff2neuro("train", *options, "--out", tmp_path / "run", "--force")
+    assert f"in one pass {test['one_pass_accuracy']:.2%}" in outcome.out
+
+
+def test_own_data_is_noted_in_the_model(ff2neuro, here, own_data):
+    result = ff2neuro("train", "--data", own_data.name, "--layers", "10,10", "--epochs", "3", "--seed", "3")
+    assert result.code == 0, result.err
+    assert "test accuracy" in result.out
+    network = load_model(here / "ff2neuro-run" / "model.h5")
     assert network.widths == (10, 10)
     assert network.image_shape == (4, 4)
     assert network.provenance["data_file"] == str(own_data.resolve())
 
 
-def test_file_of_hyperparameters_is_overridden_by_options(tmp_path):
-    (tmp_path / "my.toml").write_text('layers = [16]\nepochs = 1\nprobability = "sigmoid"\n')
-    result = run_train(tmp_path, "--config", "my.toml", "--epochs", "2", "--json")
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["epochs"] == 2
-    config = (tmp_path / "ff2neuro-run" / "config.toml").read_text()
+def test_file_of_hyperparameters_is_overridden_by_options(ff2neuro, here):
+    (here / "my.toml").write_text('layers = [16]\nepochs = 1\nprobability = "sigmoid"\n')
+    result = ff2neuro("train", "--config", "my.toml", "--epochs", "2", "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["epochs"] == 2
+    config = (here / "ff2neuro-run" / "config.toml").read_text()
     assert 'probability = "sigmoid"' in config
     assert "epochs = 2" in config
 
@@ -106,21 +138,21 @@ def test_file_of_hyperparameters_is_overridden_by_options(tmp_path):
         (("--layers", "many"), "is no list of whole numbers"),
         (("--learning-rate", "nan"), "learning_rate is nan"),
         (("--dataset", "minst"), "unknown dataset 'minst'"),
-        (("--learning", "hebbian"), "--learning is hebbian"),
         (("--config", "none.toml"), "none.toml cannot be read"),
         (("--config", "papre"), "did you mean 'paper'"),
         (("--patience", "2"), "no images are held out"),
         (("--resume",), "nothing can be resumed"),
         (("--resume", "--force"), "exclude each other"),
+        (("--device", "cuda"), "finds no CUDA device"),
         (("--out", "a/b"), "does not exist; create it first"),
     ],
 )
-def test_bad_input_is_refused_and_nothing_is_written(tmp_path, options, message):
-    result = run_train(tmp_path, *options)
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
-    assert list(tmp_path.iterdir()) == []
+def test_bad_input_is_refused_and_nothing_is_written(ff2neuro, here, options, message):
+    result = ff2neuro("train", *options)
+    assert result.code == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
+    assert list(here.iterdir()) == []
 
 
 def start_train(directory, *options):
@@ -128,40 +160,46 @@ def start_train(directory, *options):
 
 
 def assert_same_run(run, expected):
-    assert sorted(file.name for file in run.iterdir()) == ["config.toml", "metrics.jsonl", "model.h5"]
+    assert sorted(file.name for file in run.iterdir()) == [
+        "config.toml",
+        "learning-curve.svg",
+        "metrics.jsonl",
+        "model.h5",
+    ]
     for file in run.iterdir():
         assert file.read_bytes() == (expected / file.name).read_bytes()
 
 
-def test_interrupted_run_ends_quickly_and_resumes_to_the_same_model(tmp_path, uninterrupted):
+def test_killed_and_interrupted_run_resumes_to_the_same_model(tmp_path, ff2neuro, own_data, uninterrupted):
     run = tmp_path / "ff2neuro-run"
+    delays = np.random.default_rng(int.from_bytes(os.urandom(4), "little")).uniform(0, 0.05, 2)
     process = start_train(tmp_path, *LONG)
-    wait_for_epoch(process, run / "metrics.jsonl", 2)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=10)
+    stop_after_epoch(process, run, 1, delays[0], signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    process = start_train(tmp_path, "--resume")
+    stderr = stop_after_epoch(process, run, 12, delays[1], signal.SIGINT)
     assert process.returncode == 130
     assert "go on with: ff2neuro train --resume --out ff2neuro-run" in stderr
-    assert not (run / "model.h5").exists()
-    refused = run_train(tmp_path, "--resume", "--epochs", "50")
-    assert refused.returncode == 2
-    assert "epochs was 60 and is now 50" in refused.stderr
-    resumed = run_train(tmp_path, "--resume")
-    assert resumed.returncode == 0, resumed.stderr
+
+    checkpoint = (run / "checkpoint.h5").read_bytes()
+    for options, message in (
+        (("--epochs", "50"), "epochs was 60 and is now 50"),
+        (("--data", own_data), "the data set was digits"),
+    ):
+        refused = ff2neuro("train", "--resume", *options, "--out", run)
+        assert refused.code == 2
+        assert message in refused.err
+    assert (run / "checkpoint.h5").read_bytes() == checkpoint
+
+    assert ff2neuro("train", "--resume", "--out", run).code == 0
     assert_same_run(run, uninterrupted)
 
 
-def test_killed_run_resumes_to_the_same_model(tmp_path, uninterrupted):
-    run = tmp_path / "ff2neuro-run"
-    process = start_train(tmp_path, *LONG)
-    delays = np.random.default_rng(int.from_bytes(os.urandom(4), "little")).uniform(0, 0.05, 2)
-    for n_epochs, delay in zip((1, 12), delays, strict=True):
-        wait_for_epoch(process, run / "metrics.jsonl", n_epochs)
-        time.sleep(delay)
-        process.kill()
-        process.communicate(timeout=10)
-        assert process.returncode == -signal.SIGKILL, f"killed {delay} s after epoch {n_epochs}"
-        assert not (run / "model.h5").exists()
-        process = start_train(tmp_path, "--resume")
-    process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert_same_run(run, uninterrupted)
+def stop_after_epoch(process, run, n_epochs, delay, number):
+    """Send a signal at a moment that nothing decides but chance, and return what was printed."""
+    wait_for_epoch(process, run / "metrics.jsonl", n_epochs)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=10)
+    assert not (run / "model.h5").exists(), f"stopped {delay} s after epoch {n_epochs}"
+    return stderr

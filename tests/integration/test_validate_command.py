@@ -1,11 +1,15 @@
 import hashlib
 import json
+from dataclasses import replace
+from importlib.resources import files
 from xml.etree import ElementTree as ET
 
+import h5py
 import nir
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 
 from ff2neuro.cli.main import cli
 from ff2neuro.coding import encode
@@ -14,7 +18,7 @@ from ff2neuro.converters.rate import ConversionConfig, convert
 from ff2neuro.data import load_dataset
 from ff2neuro.errors import ConfigurationError, FileFormatError, OutputError
 from ff2neuro.hardware.backend import RunConfig, get_backend
-from ff2neuro.networks import AnalogNetwork, GoodnessHead, one_hot_label_codes, save_model
+from ff2neuro.networks import AnalogNetwork, GoodnessHead, load_model, one_hot_label_codes, save_model
 
 N_TEST = 360
 
@@ -63,7 +67,7 @@ def test_whole_test_split_of_the_runs_own_data_set_is_judged(verdict):
 
 def test_accuracies_are_those_of_the_library(run, verdict):
     from ff2neuro.coding import input_energy, scores
-    from ff2neuro.networks import load_model, predict_from_scores
+    from ff2neuro.networks import predict_from_scores
 
     data = load_dataset("digits")
     graph, network = read_network(run / "network.nir")
@@ -128,6 +132,16 @@ def test_report_that_cannot_be_written_is_refused_before_anything_runs(run, tmp_
     assert "create it first" in str(result.exception)
 
 
+def test_data_of_another_origin_are_noted(run, tmp_path):
+    model = load_model(run / "model.h5")
+    other = replace(model, provenance={**model.provenance, "dataset_checksum": "0" * 64})
+    save_model(other, tmp_path / "model.h5")
+    result = invoke(tmp_path, run / "network.nir", "--samples", 10, "--max-accuracy-drop", 100, "--json")
+    assert result.exit_code == 0, result.output
+    assert "digits is not the data that the network was trained on" in result.stderr
+    assert json.loads(result.stdout)["n_samples"] == 10
+
+
 def test_two_machines_are_compared_spike_for_spike(run):
     result = invoke(run / "network.nir", "--against", "reference,snntorch", "--samples", 5, "--json")
     assert result.exit_code == 0, result.output
@@ -165,6 +179,10 @@ def test_file_of_others_is_compared_with_input_from_a_file(tmp_path, rng):
         (["--max-accuracy-drop", "-1"], ConfigurationError, "max_accuracy_drop_pp is -1.0; it must lie between 0"),
         (["--min-latent-agreement", "1.1"], ConfigurationError, "min_latent_agreement is 1.1"),
         (["--backend", "loihi9"], ConfigurationError, "unknown backend 'loihi9'"),
+        (["--sweep", "stepps=2"], ConfigurationError, "'stepps' cannot be swept"),
+        (["--target", "loihi1"], ConfigurationError, "pass --report DIR"),
+        (["--target", "loihi9", "--report", "r"], ConfigurationError, "loihi9"),
+        (["--max-faults", "-1"], ConfigurationError, "max_faults is -1"),
         (["--recording", "missing.h5"], FileFormatError, "recording missing.h5 does not exist"),
         (["--backend", "lava", "--recording", "x.h5"], ConfigurationError, "exclude each other"),
     ],
@@ -200,11 +218,79 @@ def test_checks_are_written_as_junit(run, tmp_path):
     result = invoke(run, "--samples", 50, "--min-latent-agreement", 1.0, "--max-accuracy-drop", 100, "--junit", path)
     assert result.exit_code == 1
     suite = ET.parse(path).getroot().find("testsuite")
-    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
-    assert [case.find("failure") is not None for case in suite.findall("testcase")] == [False, True]
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    assert [case.find("failure") is not None for case in suite.findall("testcase")] == [False, False, True]
     again = invoke(run, "--samples", 50, "--junit", path)
     assert isinstance(again.exception, OutputError)
     assert "--force" in str(again.exception)
+
+
+def test_sweeps_are_part_of_the_verdict_and_its_report(run, tmp_path):
+    arguments = ["--samples", 40, "--max-accuracy-drop", 100, "--report", tmp_path / "report"]
+    result = invoke(run, *arguments, "--sweep", "steps=2,8", "--sweep", "dead_neurons=0,0.5", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    steps, dead = document["sweeps"]
+    assert [point["value"] for point in steps["points"]] == [2, 8]
+    # No dead neuron is the file itself; eight steps are its choices, calibrated on other images.
+    assert dead["points"][0]["cosines"] == pytest.approx([document["layers"][0]["cosine"]], abs=1e-6)
+    assert steps["points"][1]["cosines"] == pytest.approx(dead["points"][0]["cosines"], abs=1e-2)
+    assert dead["points"][1]["cosines"][0] < dead["points"][0]["cosines"][0]
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "--sweep steps=2,8 --sweep dead_neurons=0,0.5" in page
+    assert "Sweep of dead_neurons on 40 images" in (tmp_path / "report" / "report.md").read_text()
+    schema = json.loads(files("ff2neuro.validation").joinpath("verdict.schema.json").read_text())
+    Draft202012Validator(schema).validate(document)
+
+
+def test_report_says_what_a_machine_would_need(run, tmp_path):
+    result = invoke(
+        run, "--samples", 20, "--max-accuracy-drop", 100, "--report", tmp_path / "report", "--target", "loihi1"
+    )
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "<h2>Mapping and energy</h2>" in page
+    assert "Estimate, not a measurement, from 20 images x 10 label passes" in page
+
+
+def test_neutral_label_is_presented_too(verdict):
+    layer = verdict["layers"][0]
+    assert 0 < layer["separability_spiking_neutral"] <= 1
+    assert layer["hoyer_analog_neutral"] is not None
+
+
+def test_threshold_changed_in_the_file_fails_the_gate(run, tmp_path):
+    path = tmp_path / "network.nir"
+    path.write_bytes((run / "network.nir").read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/layer_0_spikes/v_threshold"][...] *= 2
+    result = invoke(run, path, "--samples", 50, "--max-accuracy-drop", 100)
+    assert result.exit_code == 1, result.output
+    assert "  failed: faults is " in result.stdout
+    assert "fault: layer 0: weights, thresholds, leak, reset or gain in the NIR file were changed" in result.stdout
+    assert invoke(run, path, "--samples", 50, "--max-accuracy-drop", 100, "--max-faults", 9).exit_code == 0
+
+
+def test_reset_changed_in_the_graph_fails_the_gate(run, tmp_path):
+    path = tmp_path / "network.nir"
+    path.write_bytes((run / "network.nir").read_bytes())
+    with h5py.File(path, "r+") as file:
+        threshold = file["node/nodes/layer_0_spikes/v_threshold"][...]
+        file["node/nodes/layer_0_spikes/v_reset"][...] = -np.round(threshold)
+    result = invoke(run, path, "--samples", 50, "--max-accuracy-drop", 100)
+    assert result.exit_code == 1, result.output
+    assert "the machine leaves the simulation of the file first in layer_0_spikes" in result.stdout
+
+
+def test_recording_of_other_images_is_refused(run, tmp_path):
+    path = tmp_path / "recording.h5"
+    graph, network = read_network(run / "network.nir")
+    images = load_dataset("digits").x_test[30:60]
+    with get_backend("reference") as backend:
+        backend.run(graph, encode(network.input_code, images, network.n_time_steps), out=path).close()
+    result = invoke(run, "--recording", path)
+    assert isinstance(result.exception, ConfigurationError)
+    assert "the input of 30 of 30 differs, first of image 0" in str(result.exception)
 
 
 def test_missing_run_says_how_to_train(tmp_path):

@@ -1,10 +1,12 @@
 """The report in a real browser: nothing runs over the edge, nothing is requested, nothing is complained about."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from ff2neuro.converters.rate import ConversionConfig, convert
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, one_hot_label_codes
-from ff2neuro.validation import validate
+from ff2neuro.validation import Sweep, SweepPoint, validate
 from ff2neuro.validation.report import gather, render_html
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -45,6 +47,13 @@ OVERFLOWING = """
 """
 
 
+SWEEP = Sweep(
+    "weight_bits",
+    80,
+    tuple(SweepPoint(bits, 0.4 + bits / 20, 3.0, 0.9, (0.9, bits / 10), 12345.0) for bits in range(2, 9)),
+)
+
+
 class Browser:
     """Headless Chromium over its debugging pipe."""
 
@@ -53,8 +62,8 @@ class Browser:
         from_us, to_browser = os.pipe()
 
         def connect():
-            # Chromium reads commands from descriptor 3 and answers on 4; the two pipes may lie on these very numbers.
-            source, sink = os.dup(from_us), os.dup(to_us)
+            # Chromium reads commands from descriptor 3 and answers on 4; copies above both keep them from colliding.
+            source, sink = (fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (from_us, to_us))
             os.dup2(source, 3)
             os.dup2(sink, 4)
 
@@ -147,7 +156,7 @@ def page(tmp_path_factory):
     spiking = convert(analog, images[:40], ConversionConfig(n_time_steps=6))
     source = encode(spiking.input_code, images, 6)
     with ReferenceBackend().run(to_nir(spiking), source, RunConfig()) as recording:
-        verdict = validate(analog, spiking, recording, images, labels)
+        verdict = replace(validate(analog, spiking, recording, images, labels), sweeps=(SWEEP,))
         material = gather(verdict, analog, spiking, recording, images, labels)
     assert verdict.n_disagreements > 3
     provenance = {"config": "layers = [60, 40]\nepochs = 1\n", "checksum": "0123456789abcdef" * 4}
@@ -185,6 +194,24 @@ def test_page_fits_and_asks_for_nothing(browser, page, width, scheme):
         event for event in browser.events if event.get("method") in {"Log.entryAdded", "Runtime.exceptionThrown"}
     ]
     assert complaints == []
+
+
+def test_box_of_a_class_hides_its_points_and_images(browser, page):
+    browser.call("Page.enable")
+    browser.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
+    browser.events.clear()
+    browser.call("Page.navigate", url=page.as_uri())
+    browser.wait_for("Page.loadEventFired")
+    shown = """
+    JSON.stringify(["g.dots.c3", "g.dots.c4", "figure.t3"].map((selector) =>
+      [...document.querySelectorAll(selector)].filter((element) => element.getClientRects().length > 0).length))
+    """
+    before = json.loads(browser.call("Runtime.evaluate", expression=shown)["result"]["value"])
+    assert min(before) > 0
+    browser.call("Runtime.evaluate", expression="document.querySelector('.points-3').click()")
+    browser.call("Runtime.evaluate", expression="document.querySelector('.images-3').click()")
+    after = json.loads(browser.call("Runtime.evaluate", expression=shown)["result"]["value"])
+    assert after == [0, before[1], 0]
 
 
 def keep_screenshot(browser, name):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ff2neuro.converters.calibration import balance_threshold, mean_cosine
-from ff2neuro.converters.quantisation import quantise
+from ff2neuro.converters.population import NeuronModel
+from ff2neuro.converters.quantisation import quantise, quantise_layer
 from ff2neuro.converters.rate import ConversionConfig, convert
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError, RangeError
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes, one_hot_label_codes
@@ -41,6 +42,43 @@ def test_quantisation_is_symmetric_and_rounds_to_nearest(rng):
         np.testing.assert_array_equal(quantise(-weight, bits, "it")[0], -codes)
 
 
+@pytest.mark.parametrize("bits", [8, 6, 4])
+def test_scale_of_each_neuron_leaves_the_least_squared_error(rng, bits):
+    weight = rng.normal(size=(30, 200)) * np.geomspace(0.01, 1, 30)[:, None]
+
+    def errors(codes, scale):
+        return ((codes * np.reshape(scale, (-1, 1)) - weight) ** 2).sum(axis=1)
+
+    unclipped, of_layer, of_neuron = (
+        errors(*result)
+        for result in (
+            quantise(weight, bits, "it"),
+            quantise_layer(weight, bits, "it"),
+            quantise_layer(weight, bits, "it", "neuron"),
+        )
+    )
+    assert of_layer.sum() <= unclipped.sum()
+    # The smallest neurons have the largest share of rounding error if all share one scale.
+    assert of_neuron[0] < of_layer[0] / 30
+    assert of_neuron.sum() < of_layer.sum()
+
+
+def test_few_bits_clip_the_largest_weights(rng):
+    weight = rng.normal(size=(30, 200))
+    codes, scale = quantise_layer(weight, 4, "it")
+    assert np.abs(codes).max() == 7
+    assert scale[0] * 7 < np.abs(weight).max()
+    inside = np.abs(weight) <= 7 * scale[0]
+    assert np.abs(codes * scale[0] - weight)[inside].max() <= scale[0] / 2 * (1 + 1e-12)
+
+
+def test_neuron_without_weights_quantises_to_zeros_beside_others(rng):
+    weight = np.vstack([rng.normal(size=(2, 5)), np.zeros((1, 5))])
+    codes, scale = quantise_layer(weight, 8, "it", "neuron")
+    np.testing.assert_array_equal(codes[2], 0)
+    assert np.isfinite(scale).all()
+
+
 def test_zero_weights_have_no_scale():
     with pytest.raises(NetworkError, match="weights of layer 3 are all zero"):
         quantise(np.zeros((2, 2)), 8, "layer 3")
@@ -57,7 +95,7 @@ def test_counts_approach_the_analog_direction_as_time_grows(rng, reset):
     currents = np.round(rng.normal(0, 1000, (200, 1, 30)))
     activity = np.maximum(currents[:, 0], 0)
     cosines = [
-        balance_threshold(currents, activity, n_time_steps, reset, integer=True, name="layer").cosine
+        balance_threshold(currents, activity, n_time_steps, NeuronModel(reset), name="layer").cosine
         for n_time_steps in (2, 8, 32, 128)
     ]
     assert cosines == sorted(cosines)
@@ -66,9 +104,9 @@ def test_counts_approach_the_analog_direction_as_time_grows(rng, reset):
 
 def test_gain_is_the_activity_that_a_spike_stands_for(rng):
     currents = np.round(np.abs(rng.normal(0, 1000, (200, 1, 30))))
-    balanced = balance_threshold(currents, currents[:, 0] * 0.25, 256, "subtract", integer=True, name="layer")
+    balanced = balance_threshold(currents, currents[:, 0] * 0.25, 256, NeuronModel("subtract"), name="layer")
     # Reset by subtraction keeps v, so T steps of I hold T*I/theta spikes: one stands for 0.25*theta/T.
-    assert balanced.gain == pytest.approx(0.25 * balanced.v_threshold / 256, rel=0.01)
+    assert balanced.gain == pytest.approx(0.25 * balanced.v_threshold[0] / 256, rel=0.01)
 
 
 def test_converted_network_holds_integers(network, images):
@@ -148,6 +186,12 @@ def test_hidden_weights_beyond_the_range_of_lava_are_refused(rng):
         ({"reset": "else"}, "unknown reset"),
         ({"input_coding": "else"}, "unknown input coding"),
         ({"dt": 0.0}, "positive"),
+        ({"neuron": "else"}, "unknown neuron"),
+        ({"weight_scale": "else"}, "unknown weight scale"),
+        ({"leak": 5}, "integrate-and-fire neuron has no leak"),
+        ({"neuron": "lif", "leak": 4096}, r"1\.\.4095"),
+        ({"initial_potential": 1.5}, r"0\.\.1"),
+        ({"initial_potential": float("nan")}, r"0\.\.1"),
     ],
 )
 def test_impossible_conversions_are_refused(changes, message):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ff2neuro.dynamics import FixedPointNeurons, FloatNeurons, simulate
+from ff2neuro.dynamics import FixedPointNeurons, FloatNeurons, simulate, spike_counts
 
 
 def integers(vth, n=1, **parameters):
@@ -112,3 +112,21 @@ def test_trace_holds_the_state_after_every_step():
     trace = []
     simulate(integers(10), np.full((1, 1, 1), 4), 3, trace)
     assert [int(state.v[0, 0]) for state in trace] == [4 * 64, 8 * 64, 0]
+
+
+@pytest.mark.parametrize("leak", [0, 300])
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_counts_are_the_sum_of_spikes_from_any_initial_potential(rng, leak, reset):
+    v_init = rng.integers(-5000, 40 * 64, 4)
+    neurons = integers(40, 4, mem_leak=leak, reset=reset, v_init=v_init)
+    currents = rng.integers(-20, 30, (7, 25, 4))
+    spikes = simulate(neurons, currents, 25)
+    np.testing.assert_array_equal(spike_counts(neurons, currents, 25), spikes.sum(axis=1))
+    rested = simulate(integers(40, 4, mem_leak=leak, reset=reset), currents, 25)
+    assert (spikes != rested).any()
+
+
+def test_initial_potential_is_in_units_of_a_64th():
+    for v_init, expected in ((40 * 64 - 64, False), (40 * 64 - 63, True)):
+        neurons = FixedPointNeurons(vth=np.array([40]), bias=np.zeros(1, dtype=np.int64), v_init=v_init)
+        assert simulate(neurons, np.ones((1, 1, 1)), 1)[0, 0, 0] == expected

@@ -10,6 +10,14 @@ from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.learning.hebbian.config import HebbianConfig
 from ff2neuro.learning.hebbian.state import HebbianState
 from ff2neuro.learning.hebbian.trainer import HebbianTrainer
+from ff2neuro.networks import (
+    GoodnessHead,
+    SpikingLayer,
+    SpikingNetwork,
+    layer_probabilities,
+    load_network,
+    save_model,
+)
 
 SMALL = HebbianConfig(layers=(20,), epochs=1, label_length=20)
 
@@ -25,7 +33,7 @@ def digits():
         ({"top_k": 201}, "top_k is 201, but layer 0 has 200 neurons; take at most 200"),
         ({"layers": (201,)}, "layer 0 has 201 neurons.*make it 202"),
         ({"layers": (200, 0)}, "layer 1 has 0 neurons"),
-        ({"layers": ()}, "layers is .*list of whole numbers"),
+        ({"layers": ()}, "layers is empty; name the width of at least one layer"),
         ({"membrane_decay": 0.0}, "membrane_decay is 0.0; it must lie between 0 and 1"),
         ({"membrane_decay": 1.0}, "membrane_decay is 1.0; it must lie between 0 and 1"),
         ({"trace_decay": -0.5}, "trace_decay is -0.5; it must lie between 0 and 1"),
@@ -148,3 +156,34 @@ def test_metrics_are_json_without_times(digits):
     assert set(json.loads(trainer.metrics[0])) == {
         "epoch", "separation", "largest_weight", "accuracy", "accuracy_on"
     }  # fmt: skip
+
+
+def test_probability_of_the_readout_is_smoothed_as_in_training():
+    head = GoodnessHead("symmetric", 1.0, 0.0, (0,), smoothing=0.01)
+    (probability,) = layer_probabilities(head, [np.array([[0.3, 0.1], [0.0, 0.0]])], np.ones(2))
+    np.testing.assert_allclose(probability, [(0.09 + 0.01) / (0.09 + 0.01 + 0.02), 0.5])
+    assert GoodnessHead.from_tree(head.to_tree()) == head
+    with pytest.raises(NetworkError, match="smoothing of the probability is -1"):
+        GoodnessHead("symmetric", 1.0, 0.0, (0,), smoothing=-1.0)
+
+
+def test_goodness_of_stacked_spiking_layers_is_taken_as_it_is():
+    latents = [np.array([[2.0]]), np.array([[3.0]])]
+    raw = GoodnessHead("sigmoid", 1.0, 9.0, (1,), normalize_layers=False)
+    scaled = GoodnessHead("sigmoid", 1.0, 9.0 / 4.0, (1,))
+    assert layer_probabilities(raw, latents, np.ones(1))[0] == pytest.approx(0.5)
+    assert layer_probabilities(scaled, latents, np.ones(1))[0] == pytest.approx(0.5)
+
+
+def test_more_winners_than_neurons_are_refused_in_a_layer_made_by_hand():
+    with pytest.raises(NetworkError, match="5 neurons are to win a step, of 4"):
+        SpikingLayer(np.ones((4, 3)), np.ones(4), winners=5)
+
+
+def test_model_file_of_a_spiking_network_reads_back_as_it_was(digits, tmp_path):
+    network = HebbianTrainer(digits, SMALL.replace(top_k=5)).network()
+    save_model(network, tmp_path / "model.h5")
+    back = load_network(tmp_path / "model.h5")
+    assert isinstance(back, SpikingNetwork)
+    np.testing.assert_array_equal(back.layers[0].weight, network.layers[0].weight)
+    assert (back.layers[0].winners, back.trace, back.notes) == (5, network.trace, network.notes)

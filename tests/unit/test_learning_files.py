@@ -86,7 +86,12 @@ def test_other_configuration_or_data_are_named_when_resuming(state):
 
 def test_finished_run_holds_configuration_model_and_metrics(blobs, directory):
     network = train_in_directory(blobs, CONFIG, directory)
-    assert sorted(file.name for file in directory.path.iterdir()) == ["config.toml", "metrics.jsonl", "model.h5"]
+    assert sorted(file.name for file in directory.path.iterdir()) == [
+        "config.toml",
+        "learning-curve.svg",
+        "metrics.jsonl",
+        "model.h5",
+    ]
     assert TrainingConfig.load(directory.config) == CONFIG
     records = [json.loads(line) for line in directory.metrics.read_text().splitlines()]
     assert [record["epoch"] for record in records] == [1, 2]

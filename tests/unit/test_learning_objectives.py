@@ -99,3 +99,19 @@ def test_goodness_rises_for_positives_and_falls_for_negatives(weight_and_input):
     change = (stepped**2).sum(dim=1) - (h**2).sum(dim=1)
     assert (change[:5] > 0).all()
     assert (change[5:] < 0).all()
+
+
+def test_peer_normalisation_adds_its_own_gradient(weight_and_input):
+    weight, x = weight_and_input
+    objective, strength = Objective("symmetric", peer_normalization=0.7), 0.7
+    weight.requires_grad_()
+    h = torch.relu(x @ weight.T)
+    means = h[:5].mean(dim=0)
+    expected = loss_of(h, objective) + strength * ((means - means.mean()) ** 2).mean()
+    expected.backward()
+    with torch.no_grad():
+        local = objective.local_gradient(torch.relu(x @ weight.T))
+    torch.testing.assert_close(local.loss, expected.detach(), rtol=1e-7, atol=0)
+    assert (local.gradient.T @ x - weight.grad).norm() <= 1e-6 * weight.grad.norm()
+    plain = Objective("symmetric").local_gradient(h.detach()).gradient
+    assert not torch.allclose(local.gradient, plain)

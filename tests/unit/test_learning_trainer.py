@@ -270,3 +270,16 @@ def test_own_adam_is_that_of_torch():
         reference.step()
     torch.testing.assert_close(ours, theirs.detach())
     assert adam.step == 5
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_missing_gpu_is_an_error_that_says_what_to_do(few_digits):
+    with pytest.raises(ConfigurationError, match="finds no CUDA device; train with device 'cpu'"):
+        train(few_digits, SMALL.replace(device="cuda"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_gpu_trains_the_same_network_up_to_rounding(few_digits):
+    on_cpu, on_gpu = (train(few_digits, SMALL.replace(device=device, one_pass_updates=5)) for device in ("cpu", "cuda"))
+    for ours, theirs in zip(on_cpu.weights, on_gpu.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)

@@ -23,7 +23,9 @@ def test_package_loads_no_framework():
     assert not loaded("import ff2neuro") & HEAVY
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["export", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["train", "--help"], ["export", "--help"], ["reproduce", "--help"]]
+)
 def test_help_loads_no_framework(arguments):
     code = f"""
 from ff2neuro.cli.main import main

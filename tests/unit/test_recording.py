@@ -89,3 +89,26 @@ def test_no_images_make_an_empty_recording():
     with RecordingWriter(RecordingHeader({"a": 3}, 0, 2, 5, "counts", "reference", "0", "fixed", 1e-4)) as writer:
         pass
     assert writer.finish().counts("a").shape == (0, 2, 3)
+
+
+def test_input_is_noted_whatever_the_chunks(rng, spikes):
+    events = rng.integers(0, 9, (4, 2, 1, 6)).astype(np.uint8)
+    noted = []
+    for size in (1, 3):
+        with RecordingWriter(header()) as writer:
+            for start in range(0, 4, size):
+                writer.write_inputs(start, events[start : start + size])
+            writer.write(0, spikes)
+        noted.append(writer.finish())
+    np.testing.assert_array_equal(noted[0].input_digests, noted[1].input_digests)
+    assert len(np.unique(noted[0].input_digests, axis=0)) == 4
+    # Five steps repeat the one that is given.
+    np.testing.assert_array_equal(noted[0].input_events, 5 * np.count_nonzero(events, axis=(1, 2, 3)))
+
+
+def test_recording_without_noted_input_says_none(spikes):
+    with RecordingWriter(header()) as writer:
+        writer.write(0, spikes)
+    with writer.finish() as recording:
+        assert recording.input_digests is None
+        assert recording.input_events is None

@@ -15,7 +15,7 @@ from ff2neuro.errors import OutputError
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, one_hot_label_codes
-from ff2neuro.validation import validate
+from ff2neuro.validation import Sweep, SweepPoint, validate
 from ff2neuro.validation.report import (
     gather,
     render_html,
@@ -24,9 +24,20 @@ from ff2neuro.validation.report import (
     write_report,
 )
 from ff2neuro.validation.report.png import png_bytes
-from ff2neuro.validation.report.svg import bars, intervals, line, scatter
+from ff2neuro.validation.report.svg import bars, histogram, intervals, line, scatter
 
 N_STEPS, N_IMAGES = 9, 40
+
+
+SWEEP = Sweep(
+    "steps",
+    7,
+    (
+        SweepPoint(2, 0.5, 12.5, 0.75, (0.9, 0.8), 1000.0),
+        SweepPoint(4, 0.6, 2.5, 0.85, (0.95, 0.9), 2000.0),
+        SweepPoint(8, None, None, None, (), None, "currents <leave> the range"),
+    ),
+)
 
 
 class Case:
@@ -43,7 +54,7 @@ class Case:
         source = encode(self.spiking.input_code, self.images, N_STEPS)
         self.recording = ReferenceBackend().run(to_nir(self.spiking), source, RunConfig(record=kind))
         parts = self.analog, self.spiking, self.recording, self.images, self.labels
-        self.verdict = validate(*parts)
+        self.verdict = replace(validate(*parts), sweeps=(SWEEP,))
         self.material = gather(self.verdict, *parts)
 
 
@@ -55,7 +66,7 @@ def case(request):
 class Tags(HTMLParser):
     """Refuses tags that do not match."""
 
-    VOID = frozenset({"meta", "link", "img", "br"})
+    VOID = frozenset({"meta", "link", "img", "br", "input"})
 
     def __init__(self):
         super().__init__()
@@ -155,6 +166,36 @@ def test_page_says_the_verdict_first(case):
     assert text.index(outcome) < text.index("Gate") < text.index("Accuracy on")
 
 
+def test_page_shows_sweeps_as_curves_and_table(case):
+    text = "".join(parse(render_html(case.verdict, case.material)).text)
+    assert "Sweep of steps on 7 images" in text
+    assert "currents <leave> the range" in text
+    page = render_html(case.verdict, case.material)
+    assert "<title>2: 50</title>" in page
+    assert "Accuracy over steps: 50.0 % at 2, 60.0 % at 4" in page
+    assert "<h2>Sweeps</h2>" not in render_html(replace(case.verdict, sweeps=()), case.material)
+
+
+def test_every_point_of_an_embedding_says_which_image_it_is(case):
+    page = render_html(case.verdict, case.material)
+    for index, label in enumerate(case.labels):
+        # Two embeddings in each of two layers.
+        assert page.count(f"<title>image {index}, class {label}</title>") == 4
+
+
+def test_every_class_has_a_box_that_the_style_sheet_knows(case):
+    page = render_html(case.verdict, case.material)
+    for label in np.unique(case.labels):
+        assert f'class="points-{label}" checked' in page
+        assert f".points-{label}:not(:checked)" in page
+
+
+def test_margins_of_all_images_are_drawn(case):
+    margins = case.verdict.margins
+    assert sum(margins.analog) == sum(margins.spiking) == N_IMAGES
+    assert margins.edges[0] < margins.edges[-1]
+
+
 def test_same_verdict_gives_the_same_page(case):
     assert render_html(case.verdict, case.material) == render_html(case.verdict, case.material)
 
@@ -168,7 +209,7 @@ def test_images_that_are_no_pictures_are_left_out():
 def test_markdown_has_rows_as_wide_as_their_heading(case):
     lines = render_markdown(case.verdict).splitlines()
     tables = [index for index, text in enumerate(lines) if text.startswith("| ---")]
-    assert len(tables) == 5
+    assert len(tables) == 7
     for index in tables:
         width = lines[index - 1].count("|")
         row = index
@@ -206,6 +247,8 @@ def test_png_decodes_to_its_pixels():
         scatter(np.ones((3, 2)), "x", "y", "all alike", diagonal=True),
         scatter(np.arange(6.0).reshape(3, 2), "<x>", "&y", '"title"', classes=np.array([0, 11, 3])),
         line(np.array([1]), np.array([50.0]), "x", "y", "a point", guide=50.0),
+        line(np.array([1, 2]), np.array([[0.5, 1.0], [0.2, 0.1]]), "x", "y", "two curves"),
+        histogram(np.array([-1.0, 0.0, 1.0]), np.array([0, 0]), np.array([0, 3]), "x", "one side empty"),
         bars(np.zeros(2), np.zeros(2), ["0", "1"], "nothing"),
         intervals([("a", 1.0, None, "analog"), ("b", 1.0, (1.0, 1.0), "spiking")], "no width"),
     ],

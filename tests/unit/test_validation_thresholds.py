@@ -14,6 +14,8 @@ from ff2neuro.validation import Check, Thresholds
         ("min_prediction_agreement", -0.5, "0 and 1"),
         ("min_latent_agreement", 1.5, "-1 and 1"),
         ("min_cka", float("inf"), "0 and 1"),
+        ("max_replay_mismatch", -0.01, "0 and 1"),
+        ("max_faults", -1, "0 and inf"),
         ("min_cka", "0.9", "0 and 1"),
         ("min_cka", True, "0 and 1"),
     ],
@@ -23,12 +25,14 @@ def test_threshold_out_of_range_is_refused(name, value, limits):
         Thresholds(**{name: value})
 
 
-def test_default_gate_is_one_point_of_accuracy():
+def test_default_gate_is_one_point_of_accuracy_and_no_fault():
     assert Thresholds().to_json() == {
         "max_accuracy_drop_pp": 1.0,
         "min_prediction_agreement": None,
         "min_latent_agreement": None,
         "min_cka": None,
+        "max_replay_mismatch": None,
+        "max_faults": 0,
     }
 
 

@@ -6,7 +6,6 @@ epochs of online learning with the symmetric probability.
 
 import dataclasses
 import difflib
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Literal, get_args
 import tomli_w
 
 from ff2neuro.errors import ConfigurationError
+from ff2neuro.learning.limits import typed_value
 from ff2neuro.networks.goodness import Probability
 from ff2neuro.networks.trace import Trace, TraceKind
 
@@ -132,12 +132,12 @@ class HebbianConfig:
     batch_size: int = 1
     label_length: int = 100
     label_density: float = 0.3
-    seed: int = 0
+    seed: int = 1
     threads: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _typed(field.name, getattr(self, field.name), field.default))
+            object.__setattr__(self, field.name, typed_value(field.name, getattr(self, field.name), field.default))
         _check_choices(self)
         _check_limits(self)
         _check_layers(self)
@@ -232,29 +232,6 @@ class HebbianConfig:
         return cls.from_mapping(mapping, source)
 
 
-def _typed(name: str, value: Any, default: Any) -> Any:
-    """Return `value` in the type of `default`, or refuse it."""
-    if isinstance(default, tuple):
-        if isinstance(value, (list, tuple)) and value and all(_is_whole(item) for item in value):
-            return tuple(int(item) for item in value)
-        raise ConfigurationError(f"{name} is {value!r}; it must be a list of whole numbers, such as [200]")
-    if isinstance(default, str):
-        if isinstance(value, str):
-            return value
-        raise ConfigurationError(f"{name} is {value!r}; it must be a string")
-    if isinstance(default, int):
-        if _is_whole(value):
-            return int(value)
-        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number")
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    raise ConfigurationError(f"{name} is {value!r}; it must be a finite number")
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _check_choices(config: HebbianConfig) -> None:
     """Refuse a value that is not among its choices."""
     kinds: tuple[tuple[str, Any], ...] = (
@@ -290,6 +267,8 @@ def _check_limits(config: HebbianConfig) -> None:
 
 def _check_layers(config: HebbianConfig) -> None:
     """Refuse layers that cannot be built."""
+    if not config.layers:
+        raise ConfigurationError("layers is empty; name the width of at least one layer, such as 200")
     for index, width in enumerate(config.layers):
         if width < 1:
             raise ConfigurationError(f"layers: layer {index} has {width} neurons; it needs at least 1")

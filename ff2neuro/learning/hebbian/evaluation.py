@@ -12,9 +12,9 @@ from ff2neuro.learning.hebbian.config import HebbianConfig
 from ff2neuro.learning.hebbian.events import Events, draw_events, events_of_words
 from ff2neuro.learning.hebbian.stepping import constants_of
 from ff2neuro.learning.hebbian.sweep import respond
-from ff2neuro.networks import GoodnessHead, LabelCodes, layer_probabilities
+from ff2neuro.networks import GoodnessHead, LabelCodes, SpikingNetwork, layer_probabilities
 
-__all__ = ["Evaluation", "Responses", "evaluate", "respond_to_events", "responses"]
+__all__ = ["Evaluation", "Responses", "evaluate", "evaluate_network", "respond_to_events", "responses"]
 
 Array = npt.NDArray[Any]
 
@@ -191,3 +191,24 @@ def evaluate(
         energy = np.ones(response.traces[0].shape[:2])
         scores[chunk] = np.sum(layer_probabilities(head, response.traces, energy), axis=0)
     return Evaluation(scores)
+
+
+def evaluate_network(network: SpikingNetwork, config: HebbianConfig, images: Array, seed: int = 0) -> Evaluation:
+    """Score images with a trained network, in the arithmetic that it was trained in.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        What `HebbianTrainer.network` gave.
+    config : HebbianConfig
+        Configuration that it was trained with.
+    images, seed
+        As for `responses`.
+
+    Returns
+    -------
+    Evaluation
+        The scores.
+    """
+    weights = [np.ascontiguousarray(layer.weight.T) for layer in network.layers]
+    return evaluate(weights, config, network.input_code.label_codes, network.head, images, seed)

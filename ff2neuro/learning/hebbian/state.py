@@ -27,6 +27,8 @@ class HebbianState:
         Hyperparameters.
     dataset_name, dataset_checksum : str
         Data set that is trained on.
+    data_file : str
+        The user's own file that it came from; empty for a known data set.
     weights, eligibilities : tuple of ndarray of float64, shape (n_in, n_neurons)
         W and E of every layer.
     potentials : tuple of ndarray of float64, shape (batch_size, n_neurons)
@@ -38,6 +40,7 @@ class HebbianState:
     config: HebbianConfig
     dataset_name: str
     dataset_checksum: str
+    data_file: str
     weights: tuple[Array, ...]
     eligibilities: tuple[Array, ...]
     potentials: tuple[Array, ...]
@@ -48,6 +51,11 @@ class HebbianState:
         """Number of epochs done."""
         return len(self.metrics)
 
+    @property
+    def data_source(self) -> str:
+        """Name of the known data set, or path of the user's own file."""
+        return self.data_file or self.dataset_name
+
     def to_tree(self) -> Tree:
         """Return what a file holds of this state."""
         groups = {"weights": self.weights, "eligibilities": self.eligibilities, "potentials": self.potentials}
@@ -55,6 +63,7 @@ class HebbianState:
             "config": self.config.to_toml(),
             "dataset_name": self.dataset_name,
             "dataset_checksum": self.dataset_checksum,
+            "data_file": self.data_file,
             "metrics": list(self.metrics),
             **{name: {str(index): array for index, array in enumerate(group)} for name, group in groups.items()},
         }
@@ -66,6 +75,7 @@ class HebbianState:
             config=HebbianConfig.from_toml(tree["config"], "the checkpoint's configuration"),
             dataset_name=str(tree["dataset_name"]),
             dataset_checksum=str(tree["dataset_checksum"]),
+            data_file=str(tree["data_file"]),
             weights=_group(tree["weights"]),
             eligibilities=_group(tree["eligibilities"]),
             potentials=_group(tree["potentials"]),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numba
@@ -45,6 +46,8 @@ class HebbianTrainer:
         Hyperparameters.
     state : HebbianState, optional
         Where to go on from; by default training begins.
+    data_file : str
+        The user's own file that `dataset` came from; empty for a known data set.
 
     Raises
     ------
@@ -61,7 +64,9 @@ class HebbianTrainer:
     1
     """
 
-    def __init__(self, dataset: Dataset, config: HebbianConfig, state: HebbianState | None = None) -> None:
+    def __init__(
+        self, dataset: Dataset, config: HebbianConfig, state: HebbianState | None = None, data_file: str = ""
+    ) -> None:
         if len(np.unique(dataset.y_train)) < 2:
             raise DatasetError(
                 f"all training labels of {dataset.name} are {dataset.y_train[0]}; wrong labels must be of another class"
@@ -73,7 +78,8 @@ class HebbianTrainer:
         self._label_codes = random_label_codes(
             dataset.n_classes, config.label_length, config.label_density, np.random.default_rng([config.seed, _CODES])
         )
-        self._state = state or _initial_state(dataset, config)
+        # Training works in place: what the caller holds must stay as it is.
+        self._state = _copy(state) if state else _initial_state(dataset, config, data_file)
         self.metrics = list(self._state.metrics)
         threads(config.threads)
 
@@ -81,6 +87,11 @@ class HebbianTrainer:
     def epoch(self) -> int:
         """Number of epochs done."""
         return len(self.metrics)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch >= self.config.epochs
 
     @property
     def weights(self) -> tuple[Array, ...]:
@@ -120,23 +131,39 @@ class HebbianTrainer:
             If a weight is no longer finite.
         """
         number = self.epoch + 1
-        right, total = np.zeros(len(self.config.layers)), 0
-        for events, negative, rng in self._presentations(number):
-            traces = self._learn(events, negative, rng)
-            energy = np.ones(len(negative))
-            positive = np.stack(layer_probabilities(self.head, traces, energy)) > 0.5
-            right += (positive == (negative == 0)).sum(axis=1)
-            total += len(negative)
+        separation = self.learn_epoch(number)
         largest = [float(np.abs(weight).max()) for weight in self.weights]
         self._require_finite(largest, number)
         record = {
             "epoch": number,
-            "separation": (right / total).tolist(),
+            "separation": separation,
             "largest_weight": largest,
             **self._judge(number),
         }
         self.metrics.append(json.dumps(record))
         return record
+
+    def learn_epoch(self, number: int) -> list[float]:
+        """Present every training image once, without the checks and figures of `run_epoch`.
+
+        Parameters
+        ----------
+        number : int
+            Number of the epoch, which decides its chance.
+
+        Returns
+        -------
+        list of float
+            For each layer, the share of presentations whose probability was on the right side of one half.
+        """
+        right, total = np.zeros(len(self.config.layers)), 0
+        for events, negative, rng in self._presentations(number):
+            traces = self._learn(events, negative, rng)
+            positive = np.stack(layer_probabilities(self.head, traces, np.ones(len(negative)))) > 0.5
+            right += (positive == (negative == 0)).sum(axis=1)
+            total += len(negative)
+        separation: list[float] = (right / total).tolist()
+        return separation
 
     def _presentations(self, number: int) -> Iterator[tuple[Events, Array, np.random.Generator]]:
         """Yield the epoch's presentations in chunks of whole batches: events, polarity and a source of noise."""
@@ -225,14 +252,15 @@ class HebbianTrainer:
         """
         provenance: dict[str, str | int | float] = {
             "learning": "hebbian",
-            "config": self.config.to_toml(),
             "dataset": self._dataset.name,
             "dataset_checksum": self._dataset.checksum,
+            **({"data_file": self._state.data_file} if self._state.data_file else {}),
             "epochs_done": self.epoch,
             "seed": self.config.seed,
             "ff2neuro_version": __version__,
             "numba_version": numba.__version__,
             "numpy_version": np.__version__,
+            **{f"config.{name}": _plain(value) for name, value in self.config.to_mapping().items() if name != "seed"},
         }
         shape = self._dataset.image_shape
         return spiking_network(self.weights, self.config, self._label_codes, self.head, shape, provenance)
@@ -245,18 +273,21 @@ class HebbianTrainer:
         HebbianState
             A copy.
         """
-        return HebbianState(
-            config=self.config,
-            dataset_name=self._dataset.name,
-            dataset_checksum=self._dataset.checksum,
-            weights=tuple(array.copy() for array in self._state.weights),
-            eligibilities=tuple(array.copy() for array in self._state.eligibilities),
-            potentials=tuple(array.copy() for array in self._state.potentials),
-            metrics=tuple(self.metrics),
-        )
+        return _copy(replace(self._state, metrics=tuple(self.metrics)))
 
 
-def _initial_state(dataset: Dataset, config: HebbianConfig) -> HebbianState:
+def _plain(value: Any) -> str | int | float:
+    plain: str | int | float = ",".join(str(item) for item in value) if isinstance(value, list) else value
+    return plain
+
+
+def _copy(state: HebbianState) -> HebbianState:
+    groups = (state.weights, state.eligibilities, state.potentials)
+    weights, eligibilities, potentials = (tuple(array.copy() for array in group) for group in groups)
+    return replace(state, weights=weights, eligibilities=eligibilities, potentials=potentials)
+
+
+def _initial_state(dataset: Dataset, config: HebbianConfig, data_file: str) -> HebbianState:
     """Begin with standard normal weights, no eligibility, resting potentials."""
     rng = np.random.default_rng([config.seed, _WEIGHTS])
     n_in = dataset.n_pixels + config.label_length
@@ -268,6 +299,7 @@ def _initial_state(dataset: Dataset, config: HebbianConfig) -> HebbianState:
         config=config,
         dataset_name=dataset.name,
         dataset_checksum=dataset.checksum,
+        data_file=data_file,
         weights=tuple(weights),
         eligibilities=tuple(np.zeros_like(weight) for weight in weights),
         potentials=tuple(np.zeros((config.batch_size, width)) for width in config.layers),

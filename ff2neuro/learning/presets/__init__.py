@@ -1,19 +1,23 @@
 """Configurations that ship with the package, as TOML files beside this one."""
 
 import difflib
+import re
 from importlib.resources import files
 from pathlib import Path
 
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.learning.config import TrainingConfig
+from ff2neuro.learning.hebbian.config import HebbianConfig
 
 __all__ = ["PRESETS", "load_config"]
 
 #: Names of the shipped configurations.
 PRESETS = ("fast", "mlp", "paper")
 
+_HEBBIAN = re.compile(r"^\s*learning\s*=\s*[\"']hebbian[\"']", re.MULTILINE)
 
-def load_config(name_or_path: str) -> TrainingConfig:
+
+def load_config(name_or_path: str) -> TrainingConfig | HebbianConfig:
     """Read a shipped configuration, or one from a file.
 
     Parameters
@@ -23,8 +27,8 @@ def load_config(name_or_path: str) -> TrainingConfig:
 
     Returns
     -------
-    TrainingConfig
-        The configuration.
+    TrainingConfig or HebbianConfig
+        The configuration; the latter if it says ``learning = "hebbian"``.
 
     Raises
     ------
@@ -41,4 +45,10 @@ def load_config(name_or_path: str) -> TrainingConfig:
         raise ConfigurationError(
             f"there is no preset and no file {name_or_path!r}; {hint}Presets are {', '.join(PRESETS)}"
         )
-    return TrainingConfig.load(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"configuration {path} cannot be read: {error}; name a TOML file") from error
+    # A run directory's config.toml names its kind of learning; analog configurations may leave it out.
+    kind = HebbianConfig if _HEBBIAN.search(text) else TrainingConfig
+    return kind.from_toml(text, f"configuration {path}")

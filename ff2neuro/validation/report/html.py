@@ -6,13 +6,29 @@ from importlib.resources import files
 
 import numpy as np
 
+from ff2neuro.validation.report.elements import KEY, class_filter, figure, grid, table_element
 from ff2neuro.validation.report.material import Disagreement, LayerMaterial, Material
 from ff2neuro.validation.report.png import heat_map_uri
-from ff2neuro.validation.report.svg import bars, intervals, line, scatter
+from ff2neuro.validation.report.svg import bars, histogram, intervals, line, scatter
+from ff2neuro.validation.report.sweep_section import sweep_section
 from ff2neuro.validation.report.tables import Table, drop_sentence, headline, number, tables
+from ff2neuro.validation.subsamples import (
+    MAX_ALIGNED_PRESENTATIONS,
+    MAX_NEIGHBOUR_IMAGES,
+    MAX_NEUTRAL_IMAGES,
+    MAX_RANKED_IMAGES,
+    MAX_SHUFFLED_IMAGES,
+)
 from ff2neuro.validation.verdict import Verdict
 
 __all__ = ["render_html"]
+
+_SUBSAMPLES = (
+    f"Of many images, spread evenly over all, {MAX_NEIGHBOUR_IMAGES} stand for all where neighbours are sought "
+    f"(separability, neighbours shared), {MAX_RANKED_IMAGES} where distances are ranked (RSA), {MAX_NEUTRAL_IMAGES} "
+    f"under the neutral label, {MAX_SHUFFLED_IMAGES} as shuffled images, and {MAX_ALIGNED_PRESENTATIONS} presentations "
+    "for CKA; all other figures are those of every image under every label hypothesis."
+)
 
 
 def render_html(
@@ -21,6 +37,7 @@ def render_html(
     notes: Sequence[str] = (),
     provenance: Mapping[str, str | int | float] | None = None,
     commands: Sequence[str] = (),
+    machines: Sequence[str] = (),
 ) -> str:
     """Return a verdict as a self-contained page.
 
@@ -36,6 +53,8 @@ def render_html(
         How networks and files came to be.
     commands : sequence of str
         What to type to get the same verdict again.
+    machines : sequence of str
+        What the network would need on some machines, and cost there: several lines of text for each.
 
     Returns
     -------
@@ -48,7 +67,9 @@ def render_html(
         _accuracy(verdict, material, made),
         _layers(verdict, material, made),
         _spikes(verdict, material),
+        sweep_section(verdict),
         _disagreements(verdict, material),
+        _machines(machines),
         _origin(notes, provenance or {}, commands),
     ]
     style = files("ff2neuro.validation.report").joinpath("style.css").read_text(encoding="utf-8")
@@ -66,8 +87,11 @@ def render_html(
 def _verdict(verdict: Verdict, made: Mapping[str, Table]) -> str:
     outcome, rest = headline(verdict).split(":", 1)
     failed = "".join(f'<li class="failing">{escape(str(check))}</li>' for check in verdict.failed_checks)
-    findings = "".join(f"<li>{escape(finding)}</li>" for finding in verdict.findings)
-    gate = _table(made["checks"]) if verdict.checks else "<p>No thresholds were set.</p>"
+    findings = "".join(
+        f'<li class="failing">{escape(finding)}</li>' if finding in verdict.faults else f"<li>{escape(finding)}</li>"
+        for finding in verdict.findings
+    )
+    gate = table_element(made["checks"]) if verdict.checks else "<p>No thresholds were set.</p>"
     return (
         "<h1>Does the spiking network still do what the analog one did?</h1>"
         f'<div class="verdict{"" if verdict.passed else " failed"}"><p><strong>{outcome}</strong>:{escape(rest)}</p>'
@@ -97,26 +121,38 @@ def _accuracy(verdict: Verdict, material: Material, made: Mapping[str, Table]) -
     )
     source = " (simulated from the file)" if material.simulated else ""
     figures = (
-        _figure(intervals(rows, f"Accuracies with 95 % intervals: {said}"), "Accuracy with 95 % intervals (Wilson)."),
-        _figure(bars(analog, spiking, names, "Accuracy per class"), f"{_KEY} Accuracy per class."),
-        _figure(
+        figure(intervals(rows, f"Accuracies with 95 % intervals: {said}"), "Accuracy with 95 % intervals (Wilson)."),
+        figure(bars(analog, spiking, names, "Accuracy per class"), f"{KEY} Accuracy per class."),
+        figure(
             curve,
             f"Accuracy if the presentation ended early, on {material.n_stepped} images{source}. Dashed: analog "
             "accuracy on all images.",
         ),
+        *_margins(verdict),
     )
     synops = f"<p>Synaptic operations per image, over all label hypotheses: {verdict.synops_per_sample:,.0f}.</p>"
-    classes = f"<details><summary>Accuracy per class as a table</summary>{_table(made['classes'])}</details>"
-    return f"<h2>Accuracy</h2>{_table(made['accuracy'])}{_grid(figures)}{synops}{classes}"
+    classes = f"<details><summary>Accuracy per class as a table</summary>{table_element(made['classes'])}</details>"
+    return f"<h2>Accuracy</h2>{table_element(made['accuracy'])}{grid(figures)}{synops}{classes}"
+
+
+def _margins(verdict: Verdict) -> tuple[str, ...]:
+    if verdict.margins is None:
+        return ()
+    made = verdict.margins
+    said = "Images by the score of their true class minus the highest of the others, for both networks"
+    drawn = histogram(np.array(made.edges), np.array(made.analog), np.array(made.spiking), "margin", said)
+    return (figure(drawn, f"{KEY} Images by their margin: right of 0 the true class wins."),)
 
 
 def _layers(verdict: Verdict, material: Material, made: Mapping[str, Table]) -> str:
-    head = "<h2>Layers</h2>" + "".join(_table(made[name]) for name in ("agreement", "sides", "neurons"))
+    head = "<h2>Layers</h2>" + "".join(
+        table_element(made[name]) for name in ("agreement", "sides", "goodness", "neurons")
+    )
     labels = sorted({int(label) for label in material.labels})
-    keys = "".join(f'<span class="key c{label % 10}"></span>{label}' for label in labels)
-    head += f"<p>Colours of the classes in the plots below:{keys}</p>"
+    head += f"<p>{_SUBSAMPLES}</p>"
+    head += class_filter("points", labels, "Classes in the plots below")
     return head + "".join(
-        f"<h3>{escape(layer.name)}</h3>{_grid(_layer_figures(layer, material, figures.cosine))}"
+        f"<h3>{escape(layer.name)}</h3>{grid(_layer_figures(layer, material, figures.cosine))}"
         for layer, figures in zip(material.layers, verdict.layers, strict=True)
     )
 
@@ -136,6 +172,7 @@ def _layer_figures(layer: LayerMaterial, material: Material, cosine: float | Non
             f"{side} latents of {layer.name} on two principal components, coloured by class",
             classes=material.labels,
             ranges=(plane[0], plane[1]),
+            tips=[f"image {index}, class {label}" for index, label in enumerate(material.labels)],
         )
         for side, points in zip(("Analog", "Spiking"), layer.embedding, strict=True)
     ]
@@ -146,18 +183,18 @@ def _layer_figures(layer: LayerMaterial, material: Material, cosine: float | Non
         for side, means in zip(("Analog", "Spiking"), layer.class_means, strict=True)
     ]
     return (
-        _figure(pairs, "Single neurons on single images under the true label; on the dashed line both agree."),
-        _figure(embeddings[0], "Analog latents under the true label, coloured by class."),
-        _figure(embeddings[1], "Spiking latents on the same two principal components."),
-        _figure(maps[0], "Analog: one row per class, one column per neuron, mean activity.", wide=True),
-        _figure(maps[1], "Spiking, on the same scale.", wide=True),
+        figure(pairs, "Single neurons on single images under the true label; on the dashed line both agree."),
+        figure(embeddings[0], "Analog latents under the true label, coloured by class."),
+        figure(embeddings[1], "Spiking latents on the same two principal components."),
+        figure(maps[0], "Analog: one row per class, one column per neuron, mean activity.", wide=True),
+        figure(maps[1], "Spiking, on the same scale.", wide=True),
     )
 
 
 def _spikes(verdict: Verdict, material: Material) -> str:
     source = "Simulated from the file, since only counts were recorded." if material.simulated else "As recorded."
     figures = [
-        _figure(
+        figure(
             f'<img class="map" alt="Spikes of {escape(layer.name, quote=True)}: {int(raster.sum())} in '
             f'{len(raster)} steps" src="{heat_map_uri(raster.T.astype(float), 1.0)}">',
             f"{escape(layer.name)}: one row per neuron, one column per time step.",
@@ -165,7 +202,7 @@ def _spikes(verdict: Verdict, material: Material) -> str:
         )
         for layer, raster in zip(verdict.layers, material.raster, strict=True)
     ]
-    return f"<h2>Spikes of the first image under its true label</h2><p>{source}</p>{_grid(figures)}"
+    return f"<h2>Spikes of the first image under its true label</h2><p>{source}</p>{grid(figures)}"
 
 
 def _disagreements(verdict: Verdict, material: Material) -> str:
@@ -173,7 +210,10 @@ def _disagreements(verdict: Verdict, material: Material) -> str:
         return "<h2>Disagreeing images</h2><p>Both networks put every image into the same class.</p>"
     shown = f"{len(material.disagreements)} of {verdict.n_disagreements}"
     figures = [_disagreement(entry) for entry in material.disagreements]
-    return f"<h2>Disagreeing images</h2><p>Shown: {shown}. {_KEY} Score of every class.</p>{_grid(figures)}"
+    labels = sorted({entry.label for entry in material.disagreements})
+    boxes = class_filter("images", labels, "True classes of the images below")
+    said = f"<p>Shown: {shown}. {KEY} Score of every class.</p>"
+    return f"<h2>Disagreeing images</h2>{said}{boxes}{grid(figures)}"
 
 
 def _disagreement(entry: Disagreement) -> str:
@@ -185,7 +225,16 @@ def _disagreement(entry: Disagreement) -> str:
     if entry.pixels.ndim == 2:
         alt = f"Image {entry.index}, class {entry.label}"
         picture = f'<img class="sample" alt="{alt}" src="{heat_map_uri(entry.pixels, 1.0)}">'
-    return _figure(picture + bars(entry.scores[0], entry.scores[1], names, said, marked=entry.label), caption)
+    return figure(
+        picture + bars(entry.scores[0], entry.scores[1], names, said, marked=entry.label),
+        caption,
+        name=f"t{entry.label % 10}",
+    )
+
+
+def _machines(machines: Sequence[str]) -> str:
+    texts = "".join(f"<pre>{escape(text)}</pre>" for text in machines)
+    return f"<h2>Mapping and energy</h2>{texts}" if texts else ""
 
 
 def _origin(notes: Sequence[str], provenance: Mapping[str, str | int | float], commands: Sequence[str]) -> str:
@@ -200,27 +249,3 @@ def _origin(notes: Sequence[str], provenance: Mapping[str, str | int | float], c
         items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in provenance.items())
         parts.append(f"<h2>Provenance</h2><dl>{items}</dl>")
     return "".join(parts)
-
-
-_KEY = '<span class="key analog"></span>analog <span class="key spiking"></span>spiking.'
-
-
-def _grid(figures: Sequence[str]) -> str:
-    return f'<div class="figures">{"".join(figures)}</div>'
-
-
-def _figure(content: str, caption: str, *, wide: bool = False) -> str:
-    return f"<figure{' class=wide' if wide else ''}>{content}<figcaption>{caption}</figcaption></figure>"
-
-
-def _table(table: Table) -> str:
-    heading = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.heading)
-    rows = "".join(
-        "<tr>" + "".join(f"<td{_style(cell)}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
-    )
-    caption = f"<h3>{escape(table.caption)}</h3>" if table.name != "checks" else ""
-    return f'{caption}<div class="scroll"><table><thead><tr>{heading}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _style(cell: str) -> str:
-    return ' class="failing"' if cell == "FAILED" else ""

@@ -1,6 +1,6 @@
 """A verdict as Markdown, to be pasted into a pull request."""
 
-from ff2neuro.validation.report.tables import Table, drop_sentence, headline, tables
+from ff2neuro.validation.report.tables import Table, drop_sentence, headline, sweep_table, tables
 from ff2neuro.validation.verdict import Verdict
 
 __all__ = ["render_markdown"]
@@ -22,10 +22,13 @@ def render_markdown(verdict: Verdict) -> str:
     made = tables(verdict)
     lines = [f"## ff2neuro verdict {headline(verdict)}", ""]
     lines += [f"- **failed**: {_text(str(check))}" for check in verdict.failed_checks]
-    lines += [f"- note: {_text(finding)}" for finding in verdict.findings]
+    for finding in verdict.findings:
+        lines.append(f"- {'**fault**' if finding in verdict.faults else 'note'}: {_text(finding)}")
     lines += ["", drop_sentence(verdict), ""]
-    for name in ("accuracy", "agreement", "sides", "neurons"):
+    for name in ("accuracy", "agreement", "sides", "goodness", "neurons"):
         lines += [*_table(made[name]), ""]
+    for sweep in verdict.sweeps:
+        lines += [*_table(sweep_table(sweep)), ""]
     lines += ["<details><summary>Accuracy per class</summary>", "", *_table(made["classes"]), "", "</details>", ""]
     return "\n".join(lines)
 

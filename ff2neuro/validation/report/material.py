@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.coding import encode, input_energy, scores, spiking_latents
-from ff2neuro.converters.nir_graph import to_nir
+from ff2neuro.converters.nir_graph import initial_potentials, to_nir
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork, predict_from_scores
@@ -169,12 +169,16 @@ def _layer(name: str, latents: Array, labels: Array, n_classes: int) -> LayerMat
 
 def _principal_components(latents: Array) -> Array:
     """Project (2, image, neuron) on the two directions in which both sets together vary most."""
+    from scipy.linalg import eigh
+
     joint = latents.reshape(-1, latents.shape[2]).astype(np.float64)
     joint = joint - joint.mean(axis=0)
-    left, scale, _ = np.linalg.svd(joint, full_matrices=False)
+    # Of the matrix of inner products only two eigenvectors are needed, which is far less than a decomposition of all.
+    last = len(joint) - 1
+    scale, directions = eigh(joint @ joint.T, subset_by_index=(max(0, last - 1), last))
     components = np.zeros((len(joint), 2))
-    kept = min(2, len(scale))
-    components[:, :kept] = left[:, :kept] * scale[:kept]
+    kept = len(scale)
+    components[:, :kept] = (directions * np.sqrt(np.maximum(scale, 0)))[:, ::-1]
     # The sign of a singular vector is arbitrary; fixing it makes the report the same on every machine.
     largest = components[np.abs(components).argmax(axis=0), [0, 1]]
     projected: Array = (components * np.where(largest < 0, -1, 1)).reshape(*latents.shape[:2], 2)
@@ -191,7 +195,7 @@ def _spikes(spiking: SpikingNetwork, recording: Recording, images: Array) -> lis
     else:
         backend = ReferenceBackend("float" if header.arithmetic == "float" else "auto")
         events = encode(spiking.input_code, images[:n_images], spiking.n_time_steps)
-        config = RunConfig(dt=spiking.dt, reset=spiking.reset, record="spikes")
+        config = RunConfig(dt=spiking.dt, reset=spiking.reset, record="spikes", v_init=initial_potentials(spiking))
         source = backend.run(to_nir(spiking, "native"), events, config)
     with source as spikes:
         return [spikes.spikes(name, 0, n_images) for name in spikes.layer_names]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bars", "intervals", "line", "scatter"]
+__all__ = ["bars", "histogram", "intervals", "line", "scatter"]
 
 Array = npt.NDArray[Any]
 
@@ -50,6 +50,7 @@ def scatter(
     classes: Array | None = None,
     diagonal: bool = False,
     ranges: tuple[tuple[float, float], tuple[float, float]] | None = None,
+    tips: Sequence[str] | None = None,
 ) -> str:
     """Draw points.
 
@@ -67,6 +68,8 @@ def scatter(
         Whether to draw the line on which both are equal.
     ranges : tuple, optional
         Limits of both axes; by default those of the points.
+    tips : sequence of str, optional
+        What to say of every point under the pointer.
 
     Returns
     -------
@@ -82,21 +85,27 @@ def scatter(
             f'<path class="guide" d="M{axes.x(low):.1f} {axes.y(low):.1f}L{axes.x(high):.1f} {axes.y(high):.1f}"/>'
         )
     names = ["point"] * len(points) if classes is None else [f"c{int(label) % 10}" for label in classes]
-    # One path per class: far smaller than one element per point. A line of no length with round caps is a dot.
+    # A line of no length with round caps is a dot; without tips, one path per class is far smaller than one per point.
+    places = [f"M{axes.x(x):.1f} {axes.y(y):.1f}h0" for x, y in points]
     for name in sorted(set(names)):
-        own = [point for point, other in zip(points, names, strict=True) if other == name]
-        dots = "".join(f"M{axes.x(x):.1f} {axes.y(y):.1f}h0" for x, y in own)
-        body.append(f'<path class="dots {name}" d="{dots}"/>')
+        own = [index for index, other in enumerate(names) if other == name]
+        if tips is None:
+            body.append(f'<path class="dots {name}" d="{"".join(places[index] for index in own)}"/>')
+            continue
+        dots = "".join(f'<path d="{places[index]}"><title>{escape(tips[index])}</title></path>' for index in own)
+        body.append(f'<g class="dots {name}">{dots}</g>')
     return _svg(body, title)
 
 
 def line(x_values: Array, y_values: Array, x_label: str, y_label: str, title: str, guide: float | None = None) -> str:
-    """Draw a curve.
+    """Draw a curve, or several.
 
     Parameters
     ----------
-    x_values, y_values : ndarray of shape (n_points,)
-        The curve.
+    x_values : ndarray of shape (n_points,)
+        Places on the horizontal axis.
+    y_values : ndarray of shape (n_points,) or (n_curves, n_points)
+        The curves.
     x_label, y_label, title : str
         As for `scatter`.
     guide : float, optional
@@ -107,16 +116,50 @@ def line(x_values: Array, y_values: Array, x_label: str, y_label: str, title: st
     str
         An ``<svg>`` element.
     """
-    heights = y_values if guide is None else np.append(y_values, guide)
+    curves = np.atleast_2d(y_values)
+    heights = curves.ravel() if guide is None else np.append(curves, guide)
     axes = _Axes(_range(x_values), (min(0.0, float(heights.min())), float(heights.max())))
     body = axes.frame(x_label, y_label)
     if guide is not None:
         body.append(f'<path class="guide" d="M{LEFT} {axes.y(guide):.1f}H{WIDTH - RIGHT}"/>')
-    places = [(axes.x(float(x)), axes.y(float(y))) for x, y in zip(x_values, y_values, strict=True)]
-    body.append('<path class="curve" d="M' + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) + '"/>')
-    for (x, y), x_value, y_value in zip(places, x_values, y_values, strict=True):
-        tip = f"<title>{x_value:g}: {y_value:.4g}</title>"
-        body.append(f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="3">{tip}</circle>')
+    for index, curve in enumerate(curves):
+        colour = f" c{index % 10}" if y_values.ndim > 1 else ""
+        places = [(axes.x(float(x)), axes.y(float(y))) for x, y in zip(x_values, curve, strict=True)]
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+        body.append(f'<path class="curve{colour}" d="M{path}"/>')
+        for (x, y), x_value, y_value in zip(places, x_values, curve, strict=True):
+            tip = f"<title>{x_value:g}: {y_value:.4g}</title>"
+            body.append(f'<circle class="mark{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3">{tip}</circle>')
+    return _svg(body, title)
+
+
+def histogram(edges: Array, first: Array, second: Array, x_label: str, title: str) -> str:
+    """Draw two distributions over the same bins, as outlines.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_bins + 1,)
+        Limits of the bins.
+    first, second : ndarray of shape (n_bins,)
+        Numbers, of the analog and the spiking network.
+    x_label, title : str
+        As for `scatter`.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element.
+    """
+    axes = _Axes((float(edges[0]), float(edges[-1])), (0.0, float(max(first.max(), second.max()))))
+    body = axes.frame(x_label, "images")
+    if edges[0] < 0 < edges[-1]:
+        body.append(f'<path class="guide" d="M{axes.x(0.0):.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
+    for counts, style in ((first, "analog"), (second, "spiking")):
+        path = f"M{axes.x(float(edges[0])):.1f} {axes.y(0.0):.1f}"
+        path += "".join(
+            f"V{axes.y(float(n)):.1f}H{axes.x(float(x)):.1f}" for n, x in zip(counts, edges[1:], strict=True)
+        )
+        body.append(f'<path class="whisker {style}" d="{path}V{axes.y(0.0):.1f}"><title>{style}</title></path>')
     return _svg(body, title)
 
 

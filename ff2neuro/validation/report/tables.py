@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from ff2neuro.analysis.statistics import Interval
+from ff2neuro.validation.goodness import Quartiles
+from ff2neuro.validation.sweep_figures import Sweep
 from ff2neuro.validation.verdict import Verdict
 
-__all__ = ["Table", "tables"]
+__all__ = ["Table", "drop_sentence", "headline", "number", "percent", "percent_interval", "sweep_table", "tables"]
 
 #: Figures of a layer: what a reader sees, and the field of `LayerFigures`.
 _AGREEMENT = (
@@ -17,6 +19,7 @@ _AGREEMENT = (
     ("neighbours shared", "neighbour_overlap"),
     ("activity bias", "activity_bias"),
     ("activity RMS error", "activity_rms_error"),
+    ("gain over the file's", "gain_ratio"),
 )
 _SIDES = (
     ("Hoyer", "hoyer_{}"),
@@ -24,6 +27,8 @@ _SIDES = (
     ("Hoyer, predicted label", "hoyer_{}_predicted"),
     ("separability", "separability_{}"),
     ("separability, predicted label", "separability_{}_predicted"),
+    ("Hoyer, neutral label", "hoyer_{}_neutral"),
+    ("separability, neutral label", "separability_{}_neutral"),
 )
 
 
@@ -60,7 +65,7 @@ def tables(verdict: Verdict) -> dict[str, Table]:
     Returns
     -------
     dict of str to Table
-        ``checks``, ``accuracy``, ``classes``, ``agreement``, ``sides`` and ``neurons``.
+        ``checks``, ``accuracy``, ``classes``, ``agreement``, ``sides``, ``goodness`` and ``neurons``.
     """
     made = (_checks(verdict), _accuracy(verdict), _classes(verdict), *_layers(verdict))
     return {table.name: table for table in made}
@@ -107,6 +112,15 @@ def _layers(verdict: Verdict) -> tuple[Table, ...]:
         for layer in verdict.layers
         for side in ("analog", "spiking")
     )
+    goodness = tuple(
+        (
+            layer.name,
+            number(layer.goodness_rank_correlation),
+            quartiles(layer.margin_quartiles_analog),
+            quartiles(layer.margin_quartiles_spiking),
+        )
+        for layer in verdict.layers
+    )
     neurons = tuple(
         (
             layer.name,
@@ -120,6 +134,12 @@ def _layers(verdict: Verdict) -> tuple[Table, ...]:
     return (
         Table("agreement", "Agreement of latents", ("layer", *(name for name, _ in _AGREEMENT)), agreement),
         Table("sides", "Latents of both networks", ("layer", "network", *(name for name, _ in _SIDES)), sides),
+        Table(
+            "goodness",
+            "Goodness: how alike both rank the classes, and by how much the true class leads",
+            ("layer", "rank correlation", "margin quartiles, analog", "margin quartiles, spiking"),
+            goodness,
+        ),
         Table("neurons", "Neurons", ("layer", "neurons", "silent analog", "silent spiking", "saturated"), neurons),
     )
 
@@ -127,6 +147,41 @@ def _layers(verdict: Verdict) -> tuple[Table, ...]:
 def number(value: float | None) -> str:
     """Return a figure as text; "not computed" where there is none."""
     return "not computed" if value is None else f"{value:.4f}"
+
+
+def quartiles(values: Quartiles | None) -> str:
+    """Return quartiles as text."""
+    return "not computed" if values is None else " / ".join(f"{value:.3f}" for value in values)
+
+
+def sweep_table(sweep: Sweep) -> Table:
+    """Return the points of a sweep as a table.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        What to show.
+
+    Returns
+    -------
+    Table
+        One row per point.
+    """
+    n_layers = max([len(point.cosines) for point in sweep.points], default=0)
+    rows = tuple(
+        (
+            str(point.value),
+            point.error or percent(point.accuracy),
+            "" if point.accuracy_drop_pp is None else f"{point.accuracy_drop_pp:.2f}",
+            "" if point.error else percent(point.prediction_agreement),
+            *("" if point.error else number(cosine) for cosine in point.cosines or (None,) * n_layers),
+            "" if point.synops_per_sample is None else f"{point.synops_per_sample:,.0f}",
+        )
+        for point in sweep.points
+    )
+    cosines = tuple(f"cosine, layer {index}" for index in range(n_layers))
+    heading = (sweep.parameter, "accuracy", "drop [points]", "same prediction", *cosines, "synaptic operations")
+    return Table("sweep", f"Sweep of {sweep.parameter} on {sweep.n_samples} images", heading, rows)
 
 
 def percent(value: float | None) -> str:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import wait
@@ -20,6 +21,8 @@ import lava.magma.runtime.runtime as lava_runtime
 __all__ = ["Sentry", "end_group", "end_with_worker", "report_exceptions"]
 
 _PR_SET_PDEATHSIG = 1
+#: Seconds between the loss of a process and the end of all.
+LAST_WORDS = 1.0
 
 
 def end_group() -> None:
@@ -82,6 +85,8 @@ class Sentry:
     def _watch(self) -> None:
         ready = wait([*self._sentinels, self._reader])
         if self._reader not in ready:
+            # A process that raised makes others end, perhaps before it has said what happened.
+            time.sleep(LAST_WORDS)
             lost = ", ".join(self._sentinels[sentinel] for sentinel in ready if isinstance(sentinel, int))
             print(f"Lava process {lost} ended in the middle of a run", file=sys.stderr)
             end_group()

@@ -203,7 +203,7 @@ def _run_config(spec: NetworkSpec) -> Loihi2SimCfg:
 def _sentinels(runtime: Any) -> dict[int, str]:
     """Operating-system processes of a network, by their sentinels."""
     infrastructure = runtime._messaging_infrastructure
-    names = [process.name for process in runtime._executable.proc_builders]
+    names = [f"{type(process).__name__} ({process.name})" for process in runtime._executable.proc_builders]
     actors = infrastructure.actors
     names += ["runtime service"] * (len(actors) - len(names))
     sentinels = {actor.sentinel: name for actor, name in zip(actors, names, strict=True)}

@@ -17,6 +17,7 @@ Used by both sides, which run different versions of Python: nothing beyond the s
 """
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -115,13 +116,13 @@ def decode(header: bytes, body: bytes | bytearray) -> Frame:
         message = json.loads(header)
         described = [(str(name), str(kind), tuple(map(int, shape))) for name, kind, shape in message.pop("arrays")]
         message["op"] = str(message["op"])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ProtocolError(f"a message has a header that cannot be read: {error}") from error
     arrays, offset = {}, 0
     for name, kind, shape in described:
         if kind not in DTYPES or any(size < 0 for size in shape):
             raise ProtocolError(f"array {name!r} has type {kind} and shape {shape}, which no message carries")
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         if offset + count * np.dtype(kind).itemsize > len(body):
             raise ProtocolError(f"array {name!r} of shape {shape} is longer than its message")
         arrays[name] = np.frombuffer(body, dtype=kind, count=count, offset=offset).reshape(shape)

@@ -1,0 +1,105 @@
+"""The neurons of a converted layer, in the arithmetic that they will run in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.converters.config import ConversionConfig
+from ff2neuro.dynamics import DECAY_UNITY, STATE_SCALE, FixedPointNeurons, FloatNeurons, Neurons, Reset
+from ff2neuro.networks import SpikingLayer
+
+__all__ = ["NeuronModel"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class NeuronModel:
+    """Everything about a population but its thresholds.
+
+    Attributes
+    ----------
+    reset : {"zero", "subtract"}
+        What a spike does to the membrane potential.
+    leak : int
+        Numerator n of the leak n/4096 per step.
+    initial_potential : float
+        Membrane potential at the start, as a fraction of the threshold.
+    integer : bool
+        Whether to use Lava's fixed-point arithmetic, with thresholds of k + 1/2.
+    """
+
+    reset: Reset = "zero"
+    leak: int = 0
+    initial_potential: float = 0.0
+    integer: bool = True
+
+    @classmethod
+    def of(cls, config: ConversionConfig) -> "NeuronModel":
+        """Return the neurons that a conversion asks for."""
+        return cls(config.reset, config.mem_leak, config.initial_potential, integer=config.weight_bits is not None)
+
+    def thresholds(self, exact: Array) -> Array:
+        """Return the thresholds nearest below, in the units of the weights, that these neurons can have.
+
+        Parameters
+        ----------
+        exact : ndarray of shape (n_neurons,)
+            Thresholds as real numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_neurons,)
+            k + 1/2 for integers, else as given.
+        """
+        return np.maximum(np.floor(exact), 0.0) + 0.5 if self.integer else exact
+
+    def v_init(self, v_threshold: Array) -> Array:
+        """Return the initial potentials that go with thresholds, in the units of the weights."""
+        exact = self.initial_potential * v_threshold
+        return np.floor(exact * STATE_SCALE) / STATE_SCALE if self.integer else exact
+
+    def at(self, v_threshold: Array) -> Neurons:
+        """Return a population.
+
+        Parameters
+        ----------
+        v_threshold : ndarray of shape (n_neurons,)
+            Firing thresholds in the units of the weights, as `thresholds` gives them.
+
+        Returns
+        -------
+        Neurons
+            The population.
+        """
+        return _neurons(v_threshold, self.v_init(v_threshold), self.leak, self.reset, integer=self.integer)
+
+    @staticmethod
+    def of_layer(layer: SpikingLayer, *, integer: bool) -> Neurons:
+        """Return the population of a layer that has been converted."""
+        return _neurons(layer.v_threshold, np.asarray(layer.v_init), layer.leak, layer.reset, integer=integer)
+
+
+def _neurons(v_threshold: Array, v_init: Array, leak: int, reset: Reset, *, integer: bool) -> Neurons:
+    if integer:
+        return FixedPointNeurons(
+            vth=np.floor(v_threshold).astype(np.int64),
+            bias=np.zeros(v_threshold.shape, dtype=np.int64),
+            mem_leak=leak,
+            reset=reset,
+            v_init=np.round(v_init * STATE_SCALE).astype(np.int64),
+        )
+    ones, zeros = np.ones(v_threshold.shape), np.zeros(v_threshold.shape)
+    return FloatNeurons(
+        v_threshold=v_threshold,
+        v_reset=zeros,
+        mem_decay=ones - leak / DECAY_UNITY,
+        mem_gain=ones,
+        syn_decay=zeros,
+        syn_gain=ones,
+        leak=zeros,
+        v_init=v_init,
+        reset=reset,
+    )

@@ -1,0 +1,279 @@
+"""Compiled loops of the fixed-point neurons: the integers of `ff2neuro.dynamics.FixedPointNeurons`, in less time.
+
+Every presentation is simulated in the cache, one after another, and synapses are visited only where an event arrives.
+Integer sums do not depend on their order, so the bits are those of the matrix products.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.dynamics import DECAY_UNITY, STATE_LIMIT, STATE_SCALE, FixedPointNeurons
+
+__all__ = [
+    "LARGEST_GRADED",
+    "KernelParameters",
+    "integrate",
+    "kernel_parameters",
+    "present",
+    "propagate",
+    "shared_channels",
+]
+
+Array = npt.NDArray[Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+# The compiled code is kept beside the source, or in the user's cache.
+compiled = cast(Callable[[F], F], numba.njit(cache=True, nogil=True, error_model="numpy"))
+inlined = cast(Callable[[F], F], numba.njit(cache=True, nogil=True, error_model="numpy", inline="always"))
+
+#: Largest value of which four, times weights of 8 bits, add up within 16 bits.
+LARGEST_GRADED = 63
+
+_UNITY, _LIMIT, _SCALE = np.int64(DECAY_UNITY), np.int32(STATE_LIMIT), np.int32(STATE_SCALE)
+_ZERO = np.int32(0)
+
+
+class KernelParameters(NamedTuple):
+    """A population as compiled code takes it; all arrays are int32 of shape (n_neurons,), in units of 1/64.
+
+    `plain` says that u is the input of the step and v has no leak.
+    """
+
+    threshold: Array
+    bias: Array
+    v_init: Array
+    mem_leak: int
+    syn_leak: int
+    subtract: bool
+    plain: bool
+
+
+def kernel_parameters(neurons: FixedPointNeurons) -> KernelParameters:
+    """Return the parameters of a population.
+
+    Parameters
+    ----------
+    neurons : FixedPointNeurons
+        The population.
+
+    Returns
+    -------
+    KernelParameters
+        For `integrate` and `propagate`.
+    """
+
+    def spread(values: Any) -> Array:
+        return np.ascontiguousarray(np.broadcast_to(values, (neurons.n_neurons,)).astype(np.int32))
+
+    return KernelParameters(
+        threshold=spread(np.asarray(neurons.vth, dtype=np.int64) * STATE_SCALE),
+        bias=spread(neurons.bias),
+        v_init=spread(neurons.v_init),
+        mem_leak=neurons.mem_leak,
+        syn_leak=neurons.syn_leak,
+        subtract=neurons.reset == "subtract",
+        plain=neurons.plain,
+    )
+
+
+@inlined
+def _decayed(value: Any, leak: int) -> Any:
+    """Multiply by 1 - leak/4096, truncating the magnitude."""
+    product = np.int64(value) * (_UNITY - leak)
+    return np.int32(product >> 12) if product >= 0 else np.int32(-((-product) >> 12))
+
+
+@compiled
+def _step(u: Array, v: Array, current: Array, parameters: KernelParameters, spikes: Array) -> None:
+    """Advance one presentation by one time step; see `ff2neuro.dynamics.FixedPointNeurons.step`."""
+    if parameters.plain:
+        for j in range(v.size):
+            potential = min(max(v[j] + current[j] * _SCALE, 1 - _LIMIT), _LIMIT - 1)
+            fired = potential > parameters.threshold[j]
+            after = potential - parameters.threshold[j] if parameters.subtract else _ZERO
+            v[j] = after if fired else potential
+            spikes[j] = fired
+        return
+    for j in range(v.size):
+        u[j] = _decayed(u[j], parameters.syn_leak) + current[j] * _SCALE
+        # Once around, as Lava does.
+        if u[j] > _LIMIT:
+            u[j] -= 2 * _LIMIT
+        elif u[j] <= -_LIMIT:
+            u[j] += 2 * _LIMIT
+        potential = _decayed(v[j], parameters.mem_leak) + parameters.bias[j] + u[j]
+        potential = min(max(potential, 1 - _LIMIT), _LIMIT - 1)
+        fired = potential > parameters.threshold[j]
+        after = potential - parameters.threshold[j] if parameters.subtract else _ZERO
+        v[j] = after if fired else potential
+        spikes[j] = fired
+
+
+@compiled
+def _arrive(events: Array, fan_out: Array, current: Array, active: Array) -> None:
+    """Add up the weights of all sources that are active."""
+    current[:] = 0
+    n_active = 0
+    for source in range(events.size):
+        active[n_active] = source
+        n_active += events[source] != 0
+    group = 0
+    while group + 8 <= n_active:
+        a, b = fan_out[active[group]], fan_out[active[group + 1]]
+        c, d = fan_out[active[group + 2]], fan_out[active[group + 3]]
+        e, f = fan_out[active[group + 4]], fan_out[active[group + 5]]
+        g, h = fan_out[active[group + 6]], fan_out[active[group + 7]]
+        # Eight weights of 8 bits never leave 16 bits, and saying so doubles how many are added at once.
+        for j in range(current.size):
+            current[j] += np.int16(a[j] + b[j] + c[j] + d[j] + e[j] + f[j] + g[j] + h[j])
+        group += 8
+    for index in range(group, n_active):
+        a = fan_out[active[index]]
+        for j in range(current.size):
+            current[j] += a[j]
+
+
+@compiled
+def _arrive_graded(events: Array, channels: Array, fan_out: Array, current: Array, active: Array) -> None:
+    """Add the weights of those of some channels that are active, times what they send, to what is there."""
+    n_active = 0
+    for index in range(channels.size):
+        active[n_active] = channels[index]
+        n_active += events[channels[index]] != 0
+    group = 0
+    while group + 4 <= n_active:
+        a, b = fan_out[active[group]], fan_out[active[group + 1]]
+        c, d = fan_out[active[group + 2]], fan_out[active[group + 3]]
+        k, m = np.int16(events[active[group]]), np.int16(events[active[group + 1]])
+        n, o = np.int16(events[active[group + 2]]), np.int16(events[active[group + 3]])
+        # Four products never leave 16 bits.
+        for j in range(current.size):
+            current[j] += np.int16(np.int16(k * a[j]) + np.int16(m * b[j]) + np.int16(n * c[j]) + np.int16(o * d[j]))
+        group += 4
+    for index in range(group, n_active):
+        a, k = fan_out[active[index]], np.int16(events[active[index]])
+        for j in range(current.size):
+            current[j] += np.int16(k * a[j])
+
+
+@compiled
+def shared_channels(events: Array) -> Array:
+    """Say on which channels all hypotheses agree, in every image.
+
+    Parameters
+    ----------
+    events : ndarray of uint8, shape (n_images, n_hypotheses, n_steps, n_channels)
+        Input events.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_channels,)
+        True where they agree at every step.
+    """
+    shared = np.ones(events.shape[3], dtype=np.bool_)
+    for i in range(events.shape[0]):
+        for h in range(1, events.shape[1]):
+            for s in range(events.shape[2]):
+                one, other = events[i, 0, s], events[i, h, s]
+                for c in range(shared.size):
+                    shared[c] &= one[c] == other[c]
+    return shared
+
+
+@compiled
+def present(
+    events: Array,
+    shared: Array,
+    own: Array,
+    fan_out: Array,
+    parameters: KernelParameters,
+    spikes: Array,
+    largest: Array,
+) -> None:
+    """Run the first population on graded events; what hypotheses share is added up once per image.
+
+    Parameters
+    ----------
+    events : ndarray of uint8, shape (n_images, n_hypotheses, n_time_steps or 1, n_channels)
+        Up to `LARGEST_GRADED`; with one time step they are the same at every step.
+    shared, own : ndarray of int
+        Channels on which all hypotheses of an image agree, and all others.
+    fan_out : ndarray of int8, shape (n_channels, n_neurons)
+        Weights, those of one channel side by side.
+    parameters : KernelParameters
+        The population.
+    spikes : ndarray of uint8, shape (n_images, n_hypotheses, n_time_steps, n_neurons)
+        Filled in.
+    largest : ndarray of int32, shape (n_images,)
+        Filled in with the largest magnitude of any current.
+    """
+    u, v, current = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
+    common = np.empty((events.shape[2], v.size), dtype=np.int32)
+    active = np.empty(events.shape[3] + 1, dtype=np.int64)
+    for i in range(events.shape[0]):
+        common[:] = 0
+        extreme = _ZERO
+        for s in range(events.shape[2]):
+            _arrive_graded(events[i, 0, s], shared, fan_out, common[s], active)
+        for h in range(events.shape[1]):
+            u[:] = 0
+            v[:] = parameters.v_init
+            for t in range(spikes.shape[2]):
+                if t < events.shape[2]:
+                    current[:] = common[t]
+                    _arrive_graded(events[i, h, t], own, fan_out, current, active)
+                    for j in range(current.size):
+                        extreme = max(extreme, abs(current[j]))
+                _step(u, v, current, parameters, spikes[i, h, t])
+        largest[i] = extreme
+
+
+@compiled
+def integrate(currents: Array, parameters: KernelParameters, spikes: Array) -> None:
+    """Run a population on given currents.
+
+    Parameters
+    ----------
+    currents : ndarray of int32, shape (n_presentations, n_time_steps or 1, n_neurons)
+        Weighted input; with one time step it is the same at every step.
+    parameters : KernelParameters
+        The population.
+    spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_neurons)
+        Filled in.
+    """
+    u, v = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
+    for p in range(spikes.shape[0]):
+        u[:] = 0
+        v[:] = parameters.v_init
+        for t in range(spikes.shape[1]):
+            _step(u, v, currents[p, t if currents.shape[1] > 1 else 0], parameters, spikes[p, t])
+
+
+@compiled
+def propagate(events: Array, fan_out: Array, parameters: KernelParameters, spikes: Array) -> None:
+    """Run a population on the events of the one before it.
+
+    Parameters
+    ----------
+    events : ndarray of uint8, shape (n_presentations, n_time_steps, n_sources)
+        1 where a source is active, 0 where it is silent.
+    fan_out : ndarray of int8, shape (n_sources, n_neurons)
+        Weights, those of one source side by side.
+    parameters : KernelParameters
+        The population.
+    spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_neurons)
+        Filled in.
+    """
+    u, v = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
+    current = np.empty_like(parameters.v_init)
+    active = np.empty(events.shape[2] + 1, dtype=np.int64)
+    for p in range(spikes.shape[0]):
+        u[:] = 0
+        v[:] = parameters.v_init
+        for t in range(spikes.shape[1]):
+            _arrive(events[p, t], fan_out, current, active)
+            _step(u, v, current, parameters, spikes[p, t])

@@ -1,0 +1,125 @@
+"""Real NIR readers against the reference, on each node and dialect, and against what `ff2neuro inspect` states."""
+
+import os
+from importlib.metadata import version
+from importlib.util import find_spec
+
+import nir
+import numpy as np
+import pytest
+
+from benchmarks.conformance.cases import CASES, Case, events_for, random_case
+from benchmarks.conformance.observation import observe, observe_backend, reference_spikes
+from benchmarks.conformance.readers import READERS as RUNNERS
+from benchmarks.conformance.table import DOCUMENT, with_tables
+from ff2neuro.coding import encode
+from ff2neuro.converters.nir_file import read_network
+from ff2neuro.data import load_dataset
+from ff2neuro.hardware.lava_backend.backend import LavaBackend
+from ff2neuro.hardware.portability import statement, statements, type_error
+from ff2neuro.hardware.reader_rules import READERS
+
+N_RANDOM = 20
+
+
+@pytest.fixture(scope="module", params=RUNNERS)
+def reader(request):
+    """Return the name of a reader; skip one that is missing, unless FF2NEURO_REQUIRE_READERS=1 says it must not be."""
+    if find_spec(request.param) is None:
+        missing = f"{request.param} is not installed: pip install --no-deps -r tests/cross_simulator/readers.txt"
+        if os.environ.get("FF2NEURO_REQUIRE_READERS") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def lava_machine(lava):
+    with LavaBackend() as machine:
+        yield machine
+
+
+def test_readers_are_of_the_versions_that_are_stated(reader):
+    (stated,) = (each for each in READERS if each.name == reader)
+    assert version(reader) == stated.version
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_readers_do_what_is_stated(case, reader):
+    seen = observe(case, reader)
+    stated = statement(reader, case.stored(), case.dt, case.reset)
+    assert seen.status == stated.status, f"{seen} is not what is stated: {stated.reasons}"
+
+
+@pytest.mark.parametrize("leaky", [False, True], ids=["IF", "LIF"])
+@pytest.mark.parametrize("seed", range(N_RANDOM))
+def test_portable_graphs_give_the_same_spikes(seed, leaky, reader):
+    """Both kinds equal the float reference; without a leak that is the fixed-point reference as well."""
+    case = random_case(seed, leaky)
+    expected = reference_spikes(case)
+    assert all(spikes.any() for spikes in expected.values())
+    assert statement(reader, case.stored(), case.dt).status == "same"
+    seen = observe(case, reader)
+    assert (seen.status, seen.n_different) == ("same", 0)
+    if not leaky:
+        fixed = reference_spikes(case, "fixed")
+        assert all(np.array_equal(fixed[name], spikes) for name, spikes in expected.items())
+
+
+def test_a_trained_network_gives_the_same_spikes(digits_run, reader):
+    graph, network = read_network(digits_run / "network.nir")
+    images, _ = load_dataset("digits").split("test")
+    events = encode(network.input_code, images[:20], network.n_time_steps).read(0, 20)
+    events = np.broadcast_to(events, (*events.shape[:2], network.n_time_steps, events.shape[3]))
+    case = Case("digits", graph, network.dt)
+    seen = observe(case, reader, events.reshape(-1, *events.shape[2:]))
+    assert (seen.status, seen.n_different) == ("same", 0)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_lava_does_what_is_stated(case, lava_machine):
+    (stated,) = (each for each in statements(case.stored(), case.dt, case.reset) if each.reader.name == "lava")
+    seen = observe_backend(case, lava_machine)
+    assert seen.status == stated.status, f"{seen} is not what is stated: {stated.reasons}"
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(
+    ("seed", "leaky"), [*((seed, False) for seed in range(N_RANDOM)), *((seed, True) for seed in range(5))]
+)
+def test_lava_equals_the_fixed_point_reference(seed, leaky, lava_machine):
+    case = random_case(seed, leaky)
+    seen = observe_backend(case, lava_machine, reference_spikes(case, "fixed"))
+    assert (seen.status, seen.n_different) == ("same", 0)
+
+
+def test_cases_tell_readers_apart():
+    """A graph on which nothing happens could not show a difference."""
+    for case in CASES:
+        silent = [name for name, spikes in reference_spikes(case).items() if not spikes.any()]
+        assert not [name for name in silent if not name.startswith("li_")], case.name
+        assert events_for(case.graph).any()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_type_check_of_nir_is_foretold(case, tmp_path):
+    path = tmp_path / "graph.nir"
+    nir.write(path, case.graph)
+    if type_error(case.stored()) is None:
+        nir.read(path)
+    else:
+        with pytest.raises(ValueError, match=r"type|shape"):
+            nir.read(path)
+
+
+def test_tables_in_the_documents_are_current():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert with_tables(text) == text, "run: python -m benchmarks.conformance --write"
+
+
+def test_neurons_that_do_not_start_at_rest_travel_nowhere():
+    portable = next(case for case in CASES if case.name == "portable IF")
+    for found in statements(portable.graph, portable.dt, at_rest=False):
+        assert found.status != "same"
+        assert found.status == "fails" or "other potentials than 0" in found.reasons[0]
