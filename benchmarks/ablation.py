@@ -29,7 +29,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"loss": "symba"},
     {"negatives": "random"},
     {"max_shift": 0},
-    {"max_shift": 2},
+    {"max_shift": 0.08},
     {"normalize_input": False},
     {"schedule": "constant"},
     {"schedule": "cosine"},

@@ -83,6 +83,7 @@ def convert(network: AnalogNetwork, calibration: Array, config: ConversionConfig
         If currents would leave the range of Lava's arithmetic.
     """
     config = config or ConversionConfig()
+    network.require_convertible()
     network.check_images(calibration)
     if len(calibration) == 0:
         raise DatasetError("there are no calibration images; give at least one")

@@ -1,5 +1,6 @@
 """What a machine did: spike counts or spikes of every layer, for every image and label hypothesis."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ Array = npt.NDArray[Any]
 
 FORMAT = "ff2neuro-recording"
 FORMAT_VERSION = 1
+
+LARGEST_BYTE = 255
+#: Size of the pieces that HDF5 compresses and reads [byte].
+HDF5_CHUNK_BYTES = 2**17
 
 # HDF5 refuses to open two files of one name, even where neither is on a disk.
 _memory_names = count()
@@ -150,7 +155,7 @@ class Recording:
             Number of spikes of each neuron in each presentation.
         """
         data: Array = self._file[f"layers/{layer}/{self.header.kind}"][start:stop]
-        return data if self.header.kind == "counts" else data.sum(axis=2, dtype=np.uint16)
+        return data.astype(np.uint16) if self.header.kind == "counts" else data.sum(axis=2, dtype=np.uint16)
 
     def spikes(self, layer: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.bool_]:
         """Read spikes bin by bin.
@@ -293,12 +298,14 @@ class RecordingWriter:
             for dataset, dtype, stepwise in self._datasets():
                 steps = (header.n_time_steps,) if stepwise else ()
                 shape = (header.n_images, header.n_hypotheses, *steps, n_neurons)
-                # One image per chunk; an empty data set can have no chunks.
-                stored: dict[str, Any] = {"chunks": (1, *shape[1:]), "compression": "lzf"} if 0 not in shape else {}
-                group.create_dataset(dataset, shape, dtype, **stored)
+                group.create_dataset(dataset, shape, dtype, **(_compressed(shape, dtype) if stepwise else {}))
 
     def _datasets(self) -> Iterator[tuple[str, Any, bool]]:
-        yield (self.header.kind, np.uint16 if self.header.kind == "counts" else np.uint8, self.header.kind == "spikes")
+        if self.header.kind == "spikes":
+            yield ("spikes", np.uint8, True)
+        else:
+            # Compressing would take longer than simulating, and two bytes are needed by long presentations only.
+            yield ("counts", np.uint8 if self.header.n_time_steps <= LARGEST_BYTE else np.uint16, False)
         if self.header.states:
             dtype = np.int32 if self.header.arithmetic == "fixed" else np.float64
             yield ("u", dtype, True)
@@ -327,7 +334,9 @@ class RecordingWriter:
         for name, data in spikes.items():
             summed = self.header.kind == "counts" and data.ndim == 4
             values = data.sum(axis=2, dtype=np.uint16) if summed else data
-            self._file[f"layers/{name}/{self.header.kind}"][start : start + len(data)] = values
+            dataset = self._file[f"layers/{name}/{self.header.kind}"]
+            # HDF5 converts types many times slower.
+            dataset[start : start + len(data)] = values.astype(dataset.dtype, copy=False)
         for name, (u, v) in (states or {}).items():
             self._file[f"layers/{name}/u"][start : start + len(u)] = u
             self._file[f"layers/{name}/v"][start : start + len(v)] = v
@@ -376,3 +385,13 @@ class RecordingWriter:
         if self._file is None:
             raise RuntimeError("a RecordingWriter is used inside a `with` block")
         return Recording(self._file)
+
+
+def _compressed(shape: tuple[int, ...], dtype: npt.DTypeLike) -> dict[str, Any]:
+    """How h5py is to store data of shape (n_images, ...): compressed, several small images in a piece."""
+    if 0 in shape:
+        # An empty data set can have no chunks.
+        return {}
+    bytes_per_image = math.prod(shape[1:]) * np.dtype(dtype).itemsize
+    n_images = max(1, min(shape[0], HDF5_CHUNK_BYTES // bytes_per_image))
+    return {"chunks": (n_images, *shape[1:]), "compression": "lzf"}

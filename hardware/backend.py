@@ -25,6 +25,7 @@ _BACKENDS = {
     "reference": ("ff2neuro.hardware.reference_backend.backend", "ReferenceBackend"),
     "lava": ("ff2neuro.hardware.lava_backend.backend", "LavaBackend"),
     "snntorch": ("ff2neuro.hardware.snntorch_backend.backend", "SnnTorchBackend"),
+    "brian2-loihi": ("ff2neuro.hardware.brian2_loihi_backend.backend", "Brian2LoihiBackend"),
 }
 
 

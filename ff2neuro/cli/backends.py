@@ -30,8 +30,19 @@ def _rows() -> list[dict[str, str | bool | None]]:
         _row("reference", __version__, "NumPy, bit-exact to Lava's fixed-point models; double precision otherwise"),
         _row("lava", lava.version if lava.installed else None, note),
         _row("snntorch", version("snntorch"), "snnTorch's own NIR reader, single precision"),
+        _brian2_loihi_row(),
         *_plugin_rows(),
     ]
+
+
+def _brian2_loihi_row() -> dict[str, str | bool | None]:
+    from ff2neuro.errors import BackendMissingError
+    from ff2neuro.hardware.brian2_loihi_backend.backend import VERSION, find_interpreter
+
+    try:
+        return _row("brian2-loihi", VERSION, f"emulator of Loihi 1, small integer graphs ({find_interpreter()})")
+    except BackendMissingError as error:
+        return _row("brian2-loihi", None, str(error))
 
 
 def _plugin_rows() -> list[dict[str, str | bool | None]]:

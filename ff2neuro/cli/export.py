@@ -1,4 +1,4 @@
-"""``ff2neuro export``: convert a trained network and write it as NIR."""
+"""``ff2neuro export``: convert a trained network and write it as NIR, or for lava-dl's netx."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from ff2neuro.cli.conversion import conversion_options, convert_network, number_of_bits
 from ff2neuro.cli.options import (
+    DEFAULT_NETX,
     DEFAULT_NIR,
     DEFAULT_RUN,
     answer,
@@ -23,6 +24,7 @@ from ff2neuro.errors import ConfigurationError
 from ff2neuro.files import require_writable
 
 if TYPE_CHECKING:
+    from ff2neuro.converters.nir_graph import Dialect
     from ff2neuro.networks import SpikingNetwork
 
 __all__ = ["command"]
@@ -41,13 +43,13 @@ _FIXED_BY_HEBBIAN_TRAINING = {
 
 @click.command("export")
 @click.argument("source", type=click.Path(path_type=Path), default=DEFAULT_RUN, metavar="[RUN|FILE.nir]")
-@click.option("--target", type=click.Choice(["nir"]), default="nir", show_default=True, help="File format.")
+@click.option("--target", type=click.Choice(["nir", "netx"]), default="nir", show_default=True, help="File format.")
 @click.option(
     "--dialect",
     type=click.Choice(["portable", "native"]),
     default="portable",
     show_default=True,
-    help="How neurons are written: so that several readers agree, or literally.",
+    help="How NIR's neurons are written: so that several readers agree, or literally.",
 )
 @conversion_options
 @click.option(
@@ -62,33 +64,41 @@ _FIXED_BY_HEBBIAN_TRAINING = {
 @click.option(
     "--calibration", "n_calibration", type=int, default=200, show_default=True, help="Training images to calibrate on."
 )
-@click.option("--out", type=click.Path(path_type=Path), help=f"NIR file to write [default: RUN/{DEFAULT_NIR}].")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help=f"File to write [default: RUN/{DEFAULT_NIR}, RUN/{DEFAULT_NETX}]."
+)
 @data_options
 @seed_option
 @force_option
 @json_option
-def command(source: Path, out: Path | None, force: bool, as_json: bool, **options: Any) -> None:
-    """Convert a network to spiking neurons and write it as a NIR file.
+def command(source: Path, target: str, out: Path | None, force: bool, as_json: bool, **options: Any) -> None:
+    """Convert a network to spiking neurons and write it as a NIR file, or as a netx file for lava-dl.
 
     RUN is a directory that `ff2neuro train` wrote; thresholds are balanced on images that it was trained on. Given a
-    FILE.nir instead, its real weights are quantised.
+    FILE.nir instead, its real weights are quantised; to netx, a FILE.nir that was exported before is translated.
+
+    A netx file is loaded in lava-dl 0.6.0 with netx.hdf5.Network(FILE, reset_interval=STEPS, reset_offset=1), and for
+    constant input coding also input_message_bits=8; the command ends with that call.
     """
+    if target == "netx":
+        _refuse_given({"dialect": "--dialect"}, "says how NIR is written, and this is a netx file")
     if source.suffix == ".nir":
-        out = out or source.with_name(f"{source.stem}-{options['weight_bits']}bit.nir")
+        default = source.with_suffix(".net") if target == "netx" else None
+        out = out or default or source.with_name(f"{source.stem}-{options['weight_bits']}bit.nir")
         require_writable(out, force=force)
-        document = _quantise_file(source, out, options)
+        document = _translate_file(source, out) if target == "netx" else _quantise_file(source, out, options)
     else:
-        out = out or source / DEFAULT_NIR
+        default = source / (DEFAULT_NETX if target == "netx" else DEFAULT_NIR)
+        out = out or default
         model = require_run(source)
         # A second export into the run directory replaces the first: both are made from the same model.
-        require_writable(out, force=force or out == source / DEFAULT_NIR)
-        document = _export_run(model, out, options)
+        require_writable(out, force=force or out == default)
+        document = _export_run(model, out, target, options)
     answer(document, _text(document), as_json=as_json)
 
 
-def _export_run(model: Path, out: Path, options: dict[str, Any]) -> dict[str, Any]:
+def _export_run(model: Path, out: Path, target: str, options: dict[str, Any]) -> dict[str, Any]:
     """Convert the model of a run directory, or quantise it if it is a spiking network already."""
-    from ff2neuro.converters.nir_file import write_network
     from ff2neuro.networks import SpikingNetwork, load_network
 
     trained = load_network(model)
@@ -98,11 +108,10 @@ def _export_run(model: Path, out: Path, options: dict[str, Any]) -> dict[str, An
     else:
         config, network = convert_network(trained, options)
         bits = config.weight_bits
-    graph = write_network(network, out, options["dialect"])
+    written = _write_netx(network, out) if target == "netx" else _write_nir(network, out, options["dialect"])
     return {
         "file": str(out),
-        "dialect": options["dialect"],
-        "nodes": list(graph.nodes),
+        **written,
         "n_time_steps": network.n_time_steps,
         "weight_bits": bits,
         "reset": network.reset,
@@ -110,14 +119,50 @@ def _export_run(model: Path, out: Path, options: dict[str, Any]) -> dict[str, An
     }
 
 
+def _write_nir(network: "SpikingNetwork", out: Path, dialect: "Dialect") -> dict[str, Any]:
+    from ff2neuro.converters.nir_file import write_network
+
+    return {"dialect": dialect, "nodes": list(write_network(network, out, dialect).nodes)}
+
+
+def _write_netx(network: "SpikingNetwork", out: Path) -> dict[str, Any]:
+    from ff2neuro.converters.netx_file import loading_call, write_netx
+
+    write_netx(network, out)
+    return {"load": loading_call(network, out)}
+
+
+def _translate_file(source: Path, out: Path) -> dict[str, Any]:
+    """Write the network of a NIR file, as it is, as a netx file."""
+    from ff2neuro.converters.nir_file import read_network
+
+    _refuse_given(
+        {**_FIXED_BY_HEBBIAN_TRAINING, "weight_bits": "--weight-bits", "dt": "--dt", "n_calibration": "--calibration"},
+        f"is fixed by {source}",
+    )
+    _, network = read_network(source)
+    return {
+        "file": str(out),
+        **_write_netx(network, out),
+        "n_time_steps": network.n_time_steps,
+        "reset": network.reset,
+        "notes": list(network.notes),
+    }
+
+
+def _refuse_given(options: dict[str, str], why: str) -> None:
+    """Refuse options that were typed although they could change nothing."""
+    context = click.get_current_context()
+    for name, option in options.items():
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise ConfigurationError(f"{option} {why}; omit it")
+
+
 def _quantise_network(network: "SpikingNetwork", bits: int | None, options: dict[str, Any]) -> "SpikingNetwork":
     """Quantise a network that was trained as a spiking one; training fixed all but weight bits and dt."""
     from ff2neuro.converters.leaky import quantise_network
 
-    context = click.get_current_context()
-    for name, option in _FIXED_BY_HEBBIAN_TRAINING.items():
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise ConfigurationError(f"{option} is fixed by the Hebbian training of this network; omit it")
+    _refuse_given(_FIXED_BY_HEBBIAN_TRAINING, "is fixed by the Hebbian training of this network")
     if bits is None:
         return replace(network, dt=options["dt"])
     images = load_training_images(network, options, options["n_calibration"])
@@ -151,6 +196,9 @@ def _quantise_file(source: Path, out: Path, options: dict[str, Any]) -> dict[str
 
 
 def _text(document: dict[str, Any]) -> str:
-    lines = [f"wrote {document['file']} ({document['dialect']} NIR, read back and compared)"]
+    kind = f"{document['dialect']} NIR" if "dialect" in document else "netx"
+    lines = [f"wrote {document['file']} ({kind}, read back and compared)"]
     lines += [f"  {note}" for note in document["notes"]]
+    if "load" in document:
+        lines += ["load it in lava-dl 0.6.0:", "  from lava.lib.dl import netx", f"  network = {document['load']}"]
     return "\n".join(lines)

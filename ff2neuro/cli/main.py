@@ -16,7 +16,7 @@ __all__ = ["cli", "main"]
 # Help texts stand here so that `ff2neuro --help` imports no command, and with it no framework.
 COMMANDS = {
     "train": "Train a network with the Forward-Forward Algorithm.",
-    "export": "Convert a network to spiking neurons and write it as NIR.",
+    "export": "Convert a network to spiking neurons and write it as NIR, or for lava-dl.",
     "run": "Run a NIR file on a machine and record its spikes.",
     "validate": "Judge whether the spiking network does what the analog one did.",
     "inspect": "Describe a run directory or a NIR file.",

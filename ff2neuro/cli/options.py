@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ff2neuro.networks import AnalogNetwork, SpikingNetwork
 
 __all__ = [
+    "DEFAULT_NETX",
     "DEFAULT_NIR",
     "DEFAULT_RUN",
     "DEFAULT_SEED",
@@ -32,6 +33,7 @@ __all__ = [
     "load_training_images",
     "machine_options",
     "machine_settings",
+    "require_export",
     "require_run",
     "seed_option",
 ]
@@ -42,6 +44,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_RUN = Path("ff2neuro-run")
 #: Where `export` writes and `run`, `validate` look when no FILE is named, inside the run directory.
 DEFAULT_NIR = "network.nir"
+#: Where `export --target netx` writes, inside the run directory.
+DEFAULT_NETX = "network.net"
 #: Data set of a first run: it ships with scikit-learn.
 DEFAULT_DATASET = "digits"
 DEFAULT_SEED = 1
@@ -246,6 +250,30 @@ def require_run(run: Path) -> Path:
     if not model.exists():
         raise FileFormatError(f"{run} holds no model.h5; train a network first: ff2neuro train --out {run}")
     return model
+
+
+def require_export(run: Path) -> Path:
+    """Return the NIR file that `export` wrote into a run directory.
+
+    Parameters
+    ----------
+    run : Path
+        Directory that `ff2neuro train` wrote.
+
+    Returns
+    -------
+    Path
+        Its NIR file.
+
+    Raises
+    ------
+    FileFormatError
+        If the run has not been exported.
+    """
+    file = run / DEFAULT_NIR
+    if not file.exists():
+        raise FileFormatError(f"{file} does not exist; export the run first: ff2neuro export {run} --target nir")
+    return file
 
 
 def answer(document: dict[str, Any], text: str, *, as_json: bool) -> None:

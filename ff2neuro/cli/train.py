@@ -17,7 +17,7 @@ from ff2neuro.cli.options import (
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.hebbian.config import HebbianConfig
-from ff2neuro.learning.limits import Device, LabelCoding, Loss, Negatives, Schedule
+from ff2neuro.learning.limits import Device, LabelCoding, LayerNormalization, Loss, MatmulPrecision, Negatives, Schedule
 from ff2neuro.learning.presets import PRESETS, load_config
 from ff2neuro.learning.run_directory import RunDirectory
 from ff2neuro.networks.goodness import Probability
@@ -56,13 +56,18 @@ _HYPERPARAMETERS: dict[str, tuple[Any, str]] = {
     "label_length": (int, "Bits of a random label code."),
     "label_density": (float, "Share of ones in a random label code."),
     "label_strength": (float, "Input of a one in the label code; a full pixel is 1."),
-    "max_shift": (int, "Pixels by which training images are shifted at random."),
+    "max_shift": (float, "Random shift of training images, as a share of their height and width."),
+    "layer_normalization": (
+        click.Choice(get_args(LayerNormalization)),
+        "What is scaled to unit length between layers.",
+    ),
     "voting_layers": ("N[,N..]", "Layers that vote, counted from 0."),
     "validation_fraction": (float, "Share of the training images held out to judge the epochs."),
     "patience": (int, "Epochs without better held-out accuracy before training stops; 0 for never."),
     "peer_normalization": (float, "Weight of the term that evens out the neurons' mean activity; 0 for none."),
     "one_pass_updates": (int, "Updates of the head for classification in one pass; 0 for no head."),
     "device": (click.Choice(get_args(Device)), "Where training runs."),
+    "matmul_precision": (click.Choice(get_args(MatmulPrecision)), "Float32 products, or bfloat16 ones if possible."),
     "seed": (int, "Source of all chance."),
     "threads": (int, "CPU threads, 0 for all or PyTorch's choice."),
     "trace": (click.Choice(get_args(TraceKind)), "Output trace."),

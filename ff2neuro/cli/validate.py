@@ -17,7 +17,6 @@ from ff2neuro.cli.judged import (
     sweeps,
 )
 from ff2neuro.cli.options import (
-    DEFAULT_NIR,
     DEFAULT_RUN,
     answer,
     data_of,
@@ -26,6 +25,7 @@ from ff2neuro.cli.options import (
     json_option,
     load_data,
     machine_options,
+    require_export,
     require_run,
     seed_option,
 )
@@ -101,7 +101,7 @@ def command(run: Path, file: Path | None, as_json: bool, **options: Any) -> None
     from ff2neuro.validation.report import gather, render_html, render_markdown, write_report
 
     if options["against"] is not None:
-        judge_machines(file or (run / DEFAULT_NIR if run.is_dir() else run), options, as_json=as_json)
+        judge_machines(file or (require_export(run) if run.is_dir() else run), options, as_json=as_json)
         return
     thresholds = _thresholds(options)
     require_one_source(options)
@@ -109,7 +109,8 @@ def command(run: Path, file: Path | None, as_json: bool, **options: Any) -> None
     for text in options["sweep"]:
         SweepRequest.parse(text)
     _require_writable(options)
-    file = file or run / DEFAULT_NIR
+    require_run(run)
+    file = file or require_export(run)
     analog = load_model(require_run(run))
     graph, spiking = read_network(file)
     _require_same_model(analog, spiking, run, file)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ff2neuro.learning.objectives import Objective
 
-__all__ = ["ChainUpdate", "LayerChain"]
+__all__ = ["ChainUpdate", "LayerChain", "unit_halves"]
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,25 @@ class LayerChain:
         What every layer minimises.
     normalize_input : bool
         Whether the first layer's input, too, is scaled to unit length.
+    normalize_halves : bool
+        Whether each half of a layer is scaled by itself before the next layer takes it.
     """
 
     def __init__(
-        self, weights: Sequence[Tensor], codes: Tensor, objective: Objective, *, normalize_input: bool = False
+        self,
+        weights: Sequence[Tensor],
+        codes: Tensor,
+        objective: Objective,
+        *,
+        normalize_input: bool = False,
+        normalize_halves: bool = False,
     ) -> None:
         self.weights = list(weights)
         self._codes = codes
         self._code_energies = codes.square().sum(dim=1)
         self._objective = objective
         self._normalize_input = normalize_input
+        self._normalize_halves = normalize_halves
         self._n_pixels = self.weights[0].shape[1] - codes.shape[1]
 
     def hard_labels(self, images: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
@@ -107,7 +116,7 @@ class LayerChain:
         gradients = [self._first_gradient(images, presented, scale, local.gradient)]
         losses, goodness = [local.loss], [_means(local.goodness)]
         for weight in self.weights[1:]:
-            u = _unit_length(h, local.goodness)
+            u = unit_halves(h) if self._normalize_halves else _unit_length(h, local.goodness)
             h = torch.mm(u, weight.T).relu_()
             local = self._objective.local_gradient(h)
             gradients.append(torch.mm(local.gradient.T, u))
@@ -143,6 +152,24 @@ class LayerChain:
         result[:, : self._n_pixels] = torch.mm(gradient.view(2, len(images), -1).sum(dim=0).T, images)
         result[:, self._n_pixels :] = torch.mm(torch.mm(gradient.T, membership), self._codes)
         return result
+
+
+def unit_halves(h: Tensor) -> Tensor:
+    """Scale both halves of every presentation's activity to one length, so that the whole is of unit length.
+
+    Parameters
+    ----------
+    h : Tensor of shape (n, n_neurons)
+        Activity.
+
+    Returns
+    -------
+    Tensor of shape (n, n_neurons)
+        Scaled activity; a silent half stays silent.
+    """
+    halves = h.view(len(h), 2, -1)
+    energy = halves.square().sum(dim=2, keepdim=True)
+    return (halves * torch.where(energy > 0, 2 * energy, torch.inf).rsqrt()).view_as(h)
 
 
 def _unit_length(h: Tensor, goodness: Tensor) -> Tensor:

@@ -11,7 +11,17 @@ from typing import Any
 import tomli_w
 
 from ff2neuro.errors import ConfigurationError
-from ff2neuro.learning.limits import Device, LabelCoding, Loss, Negatives, Schedule, check_config, typed_value
+from ff2neuro.learning.limits import (
+    Device,
+    LabelCoding,
+    LayerNormalization,
+    Loss,
+    MatmulPrecision,
+    Negatives,
+    Schedule,
+    check_config,
+    typed_value,
+)
 from ff2neuro.networks.goodness import Probability
 
 if sys.version_info >= (3, 11):
@@ -55,11 +65,14 @@ class TrainingConfig:
         Probability of a one in a random code.
     label_strength : float
         Input of a one in the code, where pixels lie in [0, 1].
-    max_shift : int
-        Pixels by which a training image is shifted at random, up or down and left or right, each time it is presented
-        (jitter, arXiv 2212.13345, section 3.2); 0 for none.
+    max_shift : float
+        How far a training image is shifted at random each time it is presented, up or down and left or right, as a
+        share of its height and width, rounded to whole pixels (jitter, arXiv 2212.13345, section 3.2); 0 for none.
     normalize_input : bool
         Whether the first layer's input is scaled to unit length, as those of the others always are.
+    layer_normalization : {"layer", "halves"}
+        Whether a layer's activity is scaled to unit length as a whole before the next layer takes it, or each half by
+        itself (Polar-FFA, arXiv 2408.09210). A network with the latter cannot be converted to spikes.
     voting_layers : tuple of int
         Layers whose probabilities make the score, counted from 0; empty for all.
     validation_fraction : float
@@ -76,6 +89,9 @@ class TrainingConfig:
         such head.
     device : {"cpu", "cuda"}
         Where training runs.
+    matmul_precision : {"highest", "medium"}
+        Whether matrix products take float32 numbers as they are, or round them to bfloat16 where the processor has
+        instructions for such products; sums are float32 in either case (`torch.set_float32_matmul_precision`).
     seed : int
         Source of the weights, label codes, order of images and wrong labels.
     threads : int
@@ -107,14 +123,16 @@ class TrainingConfig:
     label_length: int = 100
     label_density: float = 0.3
     label_strength: float = 1.0
-    max_shift: int = 0
+    max_shift: float = 0.0
     normalize_input: bool = True
+    layer_normalization: LayerNormalization = "layer"
     voting_layers: tuple[int, ...] = ()
     validation_fraction: float = 0.0
     patience: int = 0
     peer_normalization: float = 0.0
     one_pass_updates: int = 0
     device: Device = "cpu"
+    matmul_precision: MatmulPrecision = "highest"
     seed: int = 1
     threads: int = 1
 

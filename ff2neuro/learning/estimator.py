@@ -16,7 +16,7 @@ from ff2neuro.errors import ConfigurationError, DatasetError
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.estimator_file import FittedState, load_fitted, save_fitted
 from ff2neuro.learning.initial import initial_label_codes
-from ff2neuro.learning.limits import Device, LabelCoding, Loss, Negatives, Schedule
+from ff2neuro.learning.limits import Device, LabelCoding, LayerNormalization, Loss, MatmulPrecision, Negatives, Schedule
 from ff2neuro.networks import unit_length
 from ff2neuro.networks.goodness import Probability
 
@@ -44,8 +44,8 @@ class ForwardForwardClassifier(TransformerMixin, ClassifierMixin, BaseEstimator)
     random_state : int, RandomState or None
         Source of all chance.
     probability, alpha, theta, loss, negatives, epochs, batch_size, learning_rate, schedule, label_code, label_length, \
-label_density, max_shift, normalize_input, voting_layers, validation_fraction, patience, peer_normalization, \
-one_pass_updates, device, threads
+label_density, max_shift, normalize_input, layer_normalization, voting_layers, validation_fraction, patience, \
+peer_normalization, one_pass_updates, device, matmul_precision, threads
         As in `ff2neuro.learning.TrainingConfig`.
 
     Attributes
@@ -87,14 +87,16 @@ one_pass_updates, device, threads
         label_length: int = 100,
         label_density: float = 0.3,
         label_strength: float | None = None,
-        max_shift: int = 0,
+        max_shift: float = 0.0,
         normalize_input: bool = True,
+        layer_normalization: LayerNormalization = "layer",
         voting_layers: tuple[int, ...] = (),
         validation_fraction: float = 0.0,
         patience: int = 0,
         peer_normalization: float = 0.0,
         one_pass_updates: int = 0,
         device: Device = "cpu",
+        matmul_precision: MatmulPrecision = "highest",
         threads: int = 1,
         image_shape: tuple[int, ...] | None = None,
         random_state: Any = None,
@@ -115,12 +117,14 @@ one_pass_updates, device, threads
         self.label_strength = label_strength
         self.max_shift = max_shift
         self.normalize_input = normalize_input
+        self.layer_normalization = layer_normalization
         self.voting_layers = voting_layers
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.peer_normalization = peer_normalization
         self.one_pass_updates = one_pass_updates
         self.device = device
+        self.matmul_precision = matmul_precision
         self.threads = threads
         self.image_shape = image_shape
         self.random_state = random_state

@@ -9,12 +9,24 @@ from ff2neuro.networks.goodness import Probability
 if TYPE_CHECKING:
     from ff2neuro.learning.config import TrainingConfig
 
-__all__ = ["Device", "LabelCoding", "Loss", "Negatives", "Schedule", "check_config", "typed_value"]
+__all__ = [
+    "Device",
+    "LabelCoding",
+    "LayerNormalization",
+    "Loss",
+    "MatmulPrecision",
+    "Negatives",
+    "Schedule",
+    "check_config",
+    "typed_value",
+]
 
 Device = Literal["cpu", "cuda"]
 LabelCoding = Literal["random", "one-hot"]
+LayerNormalization = Literal["layer", "halves"]
 Loss = Literal["cross-entropy", "symba", "swish"]
 Negatives = Literal["random", "hard"]
+MatmulPrecision = Literal["highest", "medium"]
 Schedule = Literal["constant", "linear", "cosine"]
 
 #: Hyperparameters that are one of several words.
@@ -25,13 +37,14 @@ _CHOICES: dict[str, Any] = {
     "schedule": Schedule,
     "label_code": LabelCoding,
     "device": Device,
+    "layer_normalization": LayerNormalization,
+    "matmul_precision": MatmulPrecision,
 }
 #: Lower limits of the counted hyperparameters.
 _AT_LEAST = {
     "epochs": 1,
     "batch_size": 1,
     "label_length": 1,
-    "max_shift": 0,
     "patience": 0,
     "peer_normalization": 0,
     "one_pass_updates": 0,
@@ -122,6 +135,10 @@ def _check_limits(config: "TrainingConfig") -> None:
             raise ConfigurationError(f"{name} is {getattr(config, name)}; it must be greater than 0")
     if not 0 < config.label_density < 1:
         raise ConfigurationError(f"label_density is {config.label_density}; it must lie between 0 and 1")
+    if not 0 <= config.max_shift < 1:
+        raise ConfigurationError(
+            f"max_shift is {config.max_shift}; it is a share of the image's height and width, so 0 or more, below 1"
+        )
     if not 0 <= config.validation_fraction < 1:
         raise ConfigurationError(f"validation_fraction is {config.validation_fraction}; it must be 0 or more, below 1")
     if config.patience and not config.validation_fraction:
@@ -142,6 +159,11 @@ def _check_layers(config: "TrainingConfig") -> None:
                 f"layers: layer {index} has {width} neurons; the symmetric probability cuts a layer in halves, so "
                 f"make it {width + 1}, or choose the sigmoid probability"
             )
+    if config.layer_normalization == "halves" and config.probability != "symmetric":
+        raise ConfigurationError(
+            "layer_normalization is 'halves', but only the symmetric probability cuts a layer in halves; choose "
+            "that, or 'layer'"
+        )
     for layer in config.voting_layers:
         if not 0 <= layer < len(config.layers):
             raise ConfigurationError(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ff2neuro.learning.adam import Adam
+from ff2neuro.learning.chain import unit_halves
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.presentation import Presenter
 from ff2neuro.networks import AnalogNetwork, OnePassHead
@@ -47,7 +48,7 @@ def fit_one_pass_head(network: AnalogNetwork, presenter: Presenter, config: Trai
     # Epochs beyond those of training, so that nothing is presented twice in the same way.
     batches = (batch for epoch in count(config.epochs + 1) for batch in presenter.epoch(epoch))
     for update, batch in enumerate(islice(batches, config.one_pass_updates)):
-        directions = _directions(weights, batch.images, neutral)
+        directions = _directions(weights, batch.images, neutral, halves=network.normalize_halves)
         gradients = [
             softmax_gradient(head, directions[layer], batch.labels) for head, layer in zip(maps, voters, strict=True)
         ]
@@ -77,11 +78,12 @@ def softmax_gradient(head: Tensor, directions: Tensor, labels: Tensor) -> Tensor
     return torch.mm(error.T, directions).div_(len(labels))
 
 
-def _directions(weights: list[Tensor], images: Tensor, neutral: Tensor) -> list[Tensor]:
+def _directions(weights: list[Tensor], images: Tensor, neutral: Tensor, *, halves: bool) -> list[Tensor]:
     """Return every layer's activity under the neutral label code, at unit length."""
     n_pixels = images.shape[1]
     h = torch.mm(images, weights[0][:, :n_pixels].T).add_(torch.mv(weights[0][:, n_pixels:], neutral)).relu_()
     directions = [torch.nn.functional.normalize(h)]
     for weight in weights[1:]:
-        directions.append(torch.nn.functional.normalize(torch.mm(directions[-1], weight.T).relu_()))
+        u = unit_halves(directions[-1]) if halves else directions[-1]
+        directions.append(torch.nn.functional.normalize(torch.mm(u, weight.T).relu_()))
     return directions

@@ -60,16 +60,12 @@ class Presenter:
         self._config, self._trained_on, self._n_classes = config, trained_on, dataset.n_classes
         self._labels = torch.tensor(dataset.y_train, device=config.device)
         self._images = torch.tensor(dataset.x_train, device=config.device)
-        margin = config.max_shift
-        if margin:
-            if len(dataset.image_shape) != 2:
-                raise ConfigurationError(
-                    f"max_shift is {margin}, but images of shape {dataset.image_shape} have no rows and columns to be "
-                    "shifted along; set it to 0"
-                )
+        self._margins = _margins(dataset.image_shape, config.max_shift)
+        if any(self._margins):
             rows, columns = dataset.image_shape
-            self._images = pad(self._images.view(-1, rows, columns), (margin,) * 4).flatten(1)
-            self._padded_columns = columns + 2 * margin
+            down, right = self._margins
+            self._images = pad(self._images.view(-1, rows, columns), (right, right, down, down)).flatten(1)
+            self._padded_columns = columns + 2 * right
             window = torch.arange(rows)[:, None] * self._padded_columns + torch.arange(columns)
             self._window = window.flatten().to(config.device)
 
@@ -102,8 +98,9 @@ class Presenter:
             gumbel = chance.gumbel(size=(self.n_images, self._n_classes)).astype(np.float32)
             noise = torch.tensor(gumbel, device=device)
         corners = None
-        if self._config.max_shift:
-            shifts = torch.tensor(chance.integers(0, 2 * self._config.max_shift + 1, (2, self.n_images)), device=device)
+        if any(self._margins):
+            spans = 2 * np.array(self._margins)[:, None] + 1
+            shifts = torch.tensor(chance.integers(0, spans, (2, self.n_images)), device=device)
             corners = shifts[0] * self._padded_columns + shifts[1]
         for start in range(0, self.n_images, self._config.batch_size):
             part = slice(start, start + self._config.batch_size)
@@ -116,3 +113,13 @@ class Presenter:
             return self._images[indices]
         start = indices * self._images.shape[1] + corners
         return self._images.flatten()[start[:, None] + self._window]
+
+
+def _margins(image_shape: tuple[int, ...], max_shift: float) -> tuple[int, int]:
+    """Return the greatest shift in pixels, up or down and left or right."""
+    if max_shift and len(image_shape) != 2:
+        raise ConfigurationError(
+            f"max_shift is {max_shift}, but images of shape {image_shape} have no rows and columns to be shifted "
+            "along; set it to 0"
+        )
+    return (round(max_shift * image_shape[0]), round(max_shift * image_shape[1])) if max_shift else (0, 0)

@@ -86,6 +86,7 @@ class ForwardForwardTrainer:
             torch.tensor(self._label_codes.values, device=config.device),
             Objective(config.probability, config.alpha, config.theta, config.loss, config.peer_normalization),
             normalize_input=config.normalize_input,
+            normalize_halves=config.layer_normalization == "halves",
         )
         self._adam = Adam(
             self._chain.weights,
@@ -126,7 +127,7 @@ class ForwardForwardTrainer:
             If a loss or a weight is no longer finite.
         """
         number = self.epoch + 1
-        with _cpu_threads(self._config.threads):
+        with _arithmetic(self._config):
             means = self._run_batches(number)
         self._require_finite(means, number)
         record = self._record(number, means)
@@ -183,7 +184,7 @@ class ForwardForwardTrainer:
         network = self._network(self._best_weights or _arrays(self._chain.weights))
         if not self._config.one_pass_updates:
             return network
-        with _cpu_threads(self._config.threads):
+        with _arithmetic(self._config):
             return replace(network, one_pass=fit_one_pass_head(network, self._presenter, self._config))
 
     def _network(self, weights: tuple[npt.NDArray[np.float32], ...]) -> AnalogNetwork:
@@ -191,10 +192,13 @@ class ForwardForwardTrainer:
         provenance = training_provenance(config, self._dataset, self._data_file, self.epoch)
         if config.patience:
             provenance["best_epoch"] = self.best_epoch
+        halves = config.layer_normalization == "halves"
+        head = GoodnessHead(config.probability, config.alpha, config.theta, config.voters, config.normalize_input)
         return AnalogNetwork(
             weights=weights,
             label_codes=self._label_codes,
-            head=GoodnessHead(config.probability, config.alpha, config.theta, config.voters, config.normalize_input),
+            head=replace(head, normalize_layers=not halves),
+            normalize_halves=halves,
             image_shape=self._dataset.image_shape,
             provenance=provenance,
         )
@@ -249,14 +253,16 @@ def train(dataset: Dataset, config: TrainingConfig) -> AnalogNetwork:
 
 
 @contextmanager
-def _cpu_threads(n_threads: int) -> Iterator[None]:
-    """Compute with as many threads, and leave the process as it was."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or before)
+def _arithmetic(config: TrainingConfig) -> Iterator[None]:
+    """Compute with the threads and the precision of a configuration, and leave the process as it was."""
+    n_threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(config.threads or n_threads)
+    torch.set_float32_matmul_precision(config.matmul_precision)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(n_threads)
+        torch.set_float32_matmul_precision(precision)
 
 
 def _arrays(tensors: Sequence[Tensor]) -> tuple[npt.NDArray[np.float32], ...]:

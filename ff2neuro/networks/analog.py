@@ -42,6 +42,9 @@ class AnalogNetwork:
         How the network came to be: configuration, seed, versions. Strings and numbers only.
     one_pass : OnePassHead or None
         What classifies an image in one pass; None if only the label sweep can.
+    normalize_halves : bool
+        Whether each half of a layer is scaled by itself before the next layer takes it. Such a network is not
+        homogeneous, so that it cannot be converted to spikes.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class AnalogNetwork:
     image_shape: tuple[int, ...]
     provenance: Mapping[str, str | int | float] = field(default_factory=dict)
     one_pass: OnePassHead | None = None
+    normalize_halves: bool = False
 
     def __post_init__(self) -> None:
         weights = tuple(readonly(weight, np.float32) for weight in self.weights)
@@ -105,6 +109,8 @@ class AnalogNetwork:
         """SHA-256 over all that decides what the network computes; tells whose conversion a spiking network is."""
         digest = hashlib.sha256(repr((self.head, self.image_shape, float(self.label_codes.strength))).encode())
         one_pass = () if self.one_pass is None else (self.one_pass.code, *self.one_pass.weights)
+        if self.normalize_halves:
+            digest.update(b"halves")
         for array in (self.label_codes.codes, *self.weights, *one_pass):
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -128,6 +134,20 @@ class AnalogNetwork:
             raise DatasetError(
                 f"images have {images.shape[-1]} pixels each; this network was trained on {shape} = {self.n_pixels}; "
                 "use the data set that it was trained on"
+            )
+
+    def require_convertible(self) -> None:
+        """Refuse to be converted to spikes where that cannot be right.
+
+        Raises
+        ------
+        NetworkError
+            If the network is not homogeneous.
+        """
+        if self.normalize_halves and len(self.weights) > 1:
+            raise NetworkError(
+                "the network scales each half of a layer by itself (layer_normalization 'halves'), which no spiking "
+                "network does and no readout can make up for; train it with layer_normalization 'layer'"
             )
 
     def latents(self, images: Array, codes: Array | None = None) -> list[Array]:
@@ -154,7 +174,8 @@ class AnalogNetwork:
         latents = [np.maximum(image_part[:, None, :] + label_part[None, :, :], 0)]
         for weight in self.weights[1:]:
             # One product over all presentations: NumPy would make one for each image, many times slower.
-            flat = latents[-1].reshape(-1, weight.shape[1]) @ weight.T
+            flat = latents[-1].reshape(-1, weight.shape[1])
+            flat = (_unit_halves(flat) if self.normalize_halves else flat) @ weight.T
             latents.append(np.maximum(flat, 0).reshape(*latents[-1].shape[:2], len(weight)))
         return latents
 
@@ -258,6 +279,7 @@ class AnalogNetwork:
             "label_codes": self.label_codes.to_tree(),
             "head": self.head.to_tree(),
             "image_shape": np.asarray(self.image_shape, dtype=np.int64),
+            "normalize_halves": bool(self.normalize_halves),
             "provenance": dict(self.provenance),
             "one_pass": self.one_pass.to_tree() if self.one_pass is not None else None,
         }
@@ -270,9 +292,18 @@ class AnalogNetwork:
             label_codes=LabelCodes.from_tree(tree["label_codes"]),
             head=GoodnessHead.from_tree(tree["head"]),
             image_shape=tuple(tree["image_shape"]),
+            normalize_halves=bool(tree.get("normalize_halves", False)),
             provenance=tree.get("provenance", {}),
             one_pass=OnePassHead.from_tree(tree["one_pass"]) if tree.get("one_pass") is not None else None,
         )
+
+
+def _unit_halves(activity: Array) -> Array:
+    """Scale both halves to one length, so that the whole is of unit length; a silent half stays silent."""
+    halves = activity.reshape(len(activity), 2, -1)
+    energy = np.square(halves).sum(axis=2, keepdims=True)
+    scaled: Array = halves / np.sqrt(np.where(energy > 0, 2 * energy, 1))
+    return scaled.reshape(activity.shape)
 
 
 def _check_weight(index: int, weight: Array, n_in: int, *, halves: bool) -> None:

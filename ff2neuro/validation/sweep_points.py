@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.converters.config import ConversionConfig
-from ff2neuro.converters.nir_graph import linear_name, to_nir
+from ff2neuro.converters.nir_graph import linear_name, spikes_name, to_nir
 from ff2neuro.errors import ConfigurationError, NetworkError
 from ff2neuro.networks import SpikingNetwork
 
@@ -27,6 +27,10 @@ CONVERSION_PARAMETERS = {
 #: Parameters that disturb the network as it was exported: standard deviation of noise on pixels, shares of neurons that
 #: never spike, or always.
 DISTURBANCES = ("noise", "dead_neurons", "stuck_neurons")
+
+
+#: Largest bias that Lava's neurons hold.
+LARGEST_BIAS = 4095
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def disturb_graph(network: SpikingNetwork, request: SweepRequest, value: float, 
     -------
     nir.NIRGraph
         In the portable dialect if that can say it. Broken neurons have no input; stuck ones a bias that makes them
-        spike at every step.
+        spike at every step, and a threshold of their own if theirs is beyond any bias.
     """
     try:
         graph = to_nir(network, "portable")
@@ -206,7 +210,11 @@ def disturb_graph(network: SpikingNetwork, request: SweepRequest, value: float, 
         broken = rng.permutation(layer.n_neurons)[: round(value * layer.n_neurons)]
         weight, bias = np.array(layer.weight), np.zeros(layer.n_neurons)
         weight[broken] = 0
-        bias[broken] = np.ceil(layer.v_threshold[broken])
         stuck = request.parameter == "stuck_neurons"
+        if np.max(layer.v_threshold) >= LARGEST_BIAS:
+            graph.nodes[spikes_name(index)].v_threshold[broken] = 0.5 if stuck else layer.v_threshold[broken]
+            bias[broken] = 1
+        else:
+            bias[broken] = np.ceil(layer.v_threshold[broken])
         graph.nodes[linear_name(index)] = nir.Affine(weight, bias) if stuck else nir.Linear(weight)
     return graph

@@ -124,8 +124,13 @@ class ReferenceBackend(Backend):
         from ff2neuro.hardware.reference_backend.compiled_chain import CompiledChain, available_threads
 
         compiled = CompiledChain(fixed, self._threads or available_threads())
+
+        def simulate_chunk(events: Array) -> Chunk:
+            spikes = compiled.run(events, header.n_time_steps)
+            return (compiled.counts(spikes) if header.kind == "counts" else spikes), {}
+
         try:
-            yield lambda events: (compiled.run(events, header.n_time_steps), {})
+            yield simulate_chunk
         finally:
             compiled.close()
 

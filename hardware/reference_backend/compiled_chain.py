@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ff2neuro.dynamics import CURRENT_LIMIT
 from ff2neuro.hardware.fixed_point import FixedPointLayer, check_currents
 from ff2neuro.hardware.reference_backend.integers import project
 from ff2neuro.hardware.reference_backend.kernels import (
     LARGEST_GRADED,
     KernelParameters,
+    count,
     integrate,
     kernel_parameters,
     present,
@@ -44,6 +46,8 @@ class CompiledChain:
         self._layers = layers
         self._parameters = [kernel_parameters(layer.neurons) for layer in layers]
         self._fan_outs = [_fan_out(layer.weight) for layer in layers]
+        # Whether no current of the first layer can overflow Lava's while the input is binary.
+        self._unlimited = np.abs(layers[0].weight).sum(axis=1).max(initial=0) < CURRENT_LIMIT
         self._n_threads = n_threads
         self._threads = ThreadPoolExecutor(n_threads)
 
@@ -72,16 +76,41 @@ class CompiledChain:
             If a current of the first layer would overflow Lava's.
         """
         leading = (*events.shape[:2], n_time_steps)
-        fan_out = self._fan_outs[0]
-        if fan_out is not None and events.max(initial=0) <= LARGEST_GRADED and events.min(initial=0) >= 0:
-            activity = self._visited(events.astype(np.uint8, copy=False), fan_out, leading)
-        else:
+        fan_out, largest = self._fan_outs[0], _largest(events)
+        if fan_out is None or largest > LARGEST_GRADED:
             activity = self._multiplied(events, leading)
+        elif largest <= 1 and events.shape[1] == 1 and self._unlimited:
+            activity = self._following(0, events[:, 0].astype(np.uint8, copy=False), n_time_steps)
+        else:
+            activity = self._visited(events.astype(np.uint8, copy=False), fan_out, leading)
+        activity = activity.reshape(*leading, -1)
         spikes = {self._layers[0].name: activity}
         for index in range(1, len(self._layers)):
-            activity = self._following(index, activity.reshape(-1, *activity.shape[2:])).reshape(*leading, -1)
+            activity = self._following(index, activity.reshape(-1, *activity.shape[2:]), n_time_steps)
+            activity = activity.reshape(*leading, -1)
             spikes[self._layers[index].name] = activity
         return spikes
+
+    def counts(self, spikes: dict[str, Array]) -> dict[str, Array]:
+        """Sum spikes over time.
+
+        Parameters
+        ----------
+        spikes : dict of str to ndarray
+            As `run` returns them.
+
+        Returns
+        -------
+        dict of str to ndarray of uint16, shape (n_images, n_hypotheses, n_neurons)
+            Number of spikes of every neuron.
+        """
+        return {name: self._counted(layer) for name, layer in spikes.items()}
+
+    def _counted(self, spikes: Array) -> Array:
+        flat = spikes.reshape(-1, *spikes.shape[2:])
+        counts = np.empty((len(flat), flat.shape[2]), dtype=np.uint16)
+        self._split(lambda part: count(flat[part], counts[part]), len(flat))
+        return counts.reshape(*spikes.shape[:2], -1)
 
     def _visited(self, events: Array, fan_out: Array, leading: tuple[int, ...]) -> Array:
         """Spikes of the first layer, visiting active channels one by one."""
@@ -105,13 +134,13 @@ class CompiledChain:
         currents = currents.astype(np.int32).reshape(-1, events.shape[2], len(layer.weight))
         spikes = np.empty((len(currents), leading[2], len(layer.weight)), dtype=np.uint8)
         self._split(lambda part: integrate(currents[part], self._parameters[0], spikes[part]), len(currents))
-        return spikes.reshape(*leading, -1)
+        return spikes
 
-    def _following(self, index: int, activity: Array) -> Array:
+    def _following(self, index: int, activity: Array, n_time_steps: int) -> Array:
         """Spikes of a layer that is sent spikes, of shape (n_presentations, n_time_steps, n_neurons)."""
         parameters, fan_out = self._parameters[index], self._fan_outs[index]
         weight = self._layers[index].weight
-        spikes = np.empty((*activity.shape[:2], len(weight)), dtype=np.uint8)
+        spikes = np.empty((len(activity), n_time_steps, len(weight)), dtype=np.uint8)
         self._split(lambda part: _propagate(activity[part], weight, fan_out, parameters, spikes[part]), len(activity))
         return spikes
 
@@ -122,6 +151,13 @@ class CompiledChain:
         bounds = np.linspace(0, n_presentations, n_parts + 1).astype(int)
         parts = [slice(start, stop) for start, stop in pairwise(bounds)]
         list(self._threads.map(work, parts))
+
+
+def _largest(events: Array) -> float:
+    """Return the largest event; infinity if there are negative ones."""
+    if events.dtype.kind != "u" and events.min(initial=0) < 0:
+        return float("inf")
+    return float(events.max(initial=0))
 
 
 def _fan_out(weight: Array) -> Array | None:

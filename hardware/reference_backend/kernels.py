@@ -16,6 +16,7 @@ from ff2neuro.dynamics import DECAY_UNITY, STATE_LIMIT, STATE_SCALE, FixedPointN
 __all__ = [
     "LARGEST_GRADED",
     "KernelParameters",
+    "count",
     "integrate",
     "kernel_parameters",
     "present",
@@ -34,6 +35,7 @@ inlined = cast(Callable[[F], F], numba.njit(cache=True, nogil=True, error_model=
 LARGEST_GRADED = 63
 
 _UNITY, _LIMIT, _SCALE = np.int64(DECAY_UNITY), np.int32(STATE_LIMIT), np.int32(STATE_SCALE)
+_LOWEST, _HIGHEST = np.int32(1 - STATE_LIMIT), np.int32(STATE_LIMIT - 1)
 _ZERO = np.int32(0)
 
 
@@ -88,29 +90,39 @@ def _decayed(value: Any, leak: int) -> Any:
 
 
 @compiled
-def _step(u: Array, v: Array, current: Array, parameters: KernelParameters, spikes: Array) -> None:
-    """Advance one presentation by one time step; see `ff2neuro.dynamics.FixedPointNeurons.step`."""
-    if parameters.plain:
+def _fire(v: Array, current: Array, threshold: Array, subtract: bool, spikes: Array) -> None:
+    """Run a plain population for as many steps as `spikes` has rows, all with the same current."""
+    for t in range(spikes.shape[0]):
+        row = spikes[t]
         for j in range(v.size):
-            potential = min(max(v[j] + current[j] * _SCALE, 1 - _LIMIT), _LIMIT - 1)
-            fired = potential > parameters.threshold[j]
-            after = potential - parameters.threshold[j] if parameters.subtract else _ZERO
+            # Numba's sums of 32 bits have 64; cut back at once, twice as many fit a vector.
+            potential = np.int32(v[j] + np.int32(current[j] * _SCALE))
+            potential = min(max(potential, _LOWEST), _HIGHEST)
+            fired = potential > threshold[j]
+            after = np.int32(potential - threshold[j]) if subtract else _ZERO
             v[j] = after if fired else potential
-            spikes[j] = fired
-        return
-    for j in range(v.size):
-        u[j] = _decayed(u[j], parameters.syn_leak) + current[j] * _SCALE
-        # Once around, as Lava does.
-        if u[j] > _LIMIT:
-            u[j] -= 2 * _LIMIT
-        elif u[j] <= -_LIMIT:
-            u[j] += 2 * _LIMIT
-        potential = _decayed(v[j], parameters.mem_leak) + parameters.bias[j] + u[j]
-        potential = min(max(potential, 1 - _LIMIT), _LIMIT - 1)
-        fired = potential > parameters.threshold[j]
-        after = potential - parameters.threshold[j] if parameters.subtract else _ZERO
-        v[j] = after if fired else potential
-        spikes[j] = fired
+            row[j] = fired
+
+
+@compiled
+def _fire_leaky(u: Array, v: Array, current: Array, parameters: KernelParameters, spikes: Array) -> None:
+    """Run any population for as many steps as `spikes` has rows; see `ff2neuro.dynamics.FixedPointNeurons.step`."""
+    threshold, bias = parameters.threshold, parameters.bias
+    for t in range(spikes.shape[0]):
+        row = spikes[t]
+        for j in range(v.size):
+            u[j] = _decayed(u[j], parameters.syn_leak) + current[j] * _SCALE
+            # Once around, as Lava does.
+            if u[j] > _LIMIT:
+                u[j] -= 2 * _LIMIT
+            elif u[j] <= -_LIMIT:
+                u[j] += 2 * _LIMIT
+            potential = _decayed(v[j], parameters.mem_leak) + bias[j] + u[j]
+            potential = min(max(potential, _LOWEST), _HIGHEST)
+            fired = potential > threshold[j]
+            after = potential - threshold[j] if parameters.subtract else _ZERO
+            v[j] = after if fired else potential
+            row[j] = fired
 
 
 @compiled
@@ -212,7 +224,9 @@ def present(
         Filled in with the largest magnitude of any current.
     """
     u, v, current = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
+    threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
     common = np.empty((events.shape[2], v.size), dtype=np.int32)
+    n_repeats = spikes.shape[2] // events.shape[2]
     active = np.empty(events.shape[3] + 1, dtype=np.int64)
     for i in range(events.shape[0]):
         common[:] = 0
@@ -222,13 +236,16 @@ def present(
         for h in range(events.shape[1]):
             u[:] = 0
             v[:] = parameters.v_init
-            for t in range(spikes.shape[2]):
-                if t < events.shape[2]:
-                    current[:] = common[t]
-                    _arrive_graded(events[i, h, t], own, fan_out, current, active)
-                    for j in range(current.size):
-                        extreme = max(extreme, abs(current[j]))
-                _step(u, v, current, parameters, spikes[i, h, t])
+            for t in range(events.shape[2]):
+                current[:] = common[t]
+                _arrive_graded(events[i, h, t], own, fan_out, current, active)
+                for j in range(current.size):
+                    extreme = max(extreme, np.int32(abs(current[j])))
+                rows = spikes[i, h, t : t + n_repeats]
+                if plain:
+                    _fire(v, current, threshold, subtract, rows)
+                else:
+                    _fire_leaky(u, v, current, parameters, rows)
         largest[i] = extreme
 
 
@@ -246,11 +263,35 @@ def integrate(currents: Array, parameters: KernelParameters, spikes: Array) -> N
         Filled in.
     """
     u, v = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
+    threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
+    n_repeats = spikes.shape[1] // currents.shape[1]
     for p in range(spikes.shape[0]):
         u[:] = 0
         v[:] = parameters.v_init
+        for t in range(currents.shape[1]):
+            rows = spikes[p, t : t + n_repeats]
+            if plain:
+                _fire(v, currents[p, t], threshold, subtract, rows)
+            else:
+                _fire_leaky(u, v, currents[p, t], parameters, rows)
+
+
+@compiled
+def count(spikes: Array, counts: Array) -> None:
+    """Sum spikes over time.
+
+    Parameters
+    ----------
+    spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_neurons)
+        1 where a neuron spikes.
+    counts : ndarray of uint16, shape (n_presentations, n_neurons)
+        Filled in.
+    """
+    for p in range(spikes.shape[0]):
+        counts[p] = 0
         for t in range(spikes.shape[1]):
-            _step(u, v, currents[p, t if currents.shape[1] > 1 else 0], parameters, spikes[p, t])
+            for j in range(spikes.shape[2]):
+                counts[p, j] += spikes[p, t, j]
 
 
 @compiled
@@ -259,8 +300,8 @@ def propagate(events: Array, fan_out: Array, parameters: KernelParameters, spike
 
     Parameters
     ----------
-    events : ndarray of uint8, shape (n_presentations, n_time_steps, n_sources)
-        1 where a source is active, 0 where it is silent.
+    events : ndarray of uint8, shape (n_presentations, n_time_steps or 1, n_sources)
+        1 where a source is active, 0 where it is silent; with one time step they are the same at every step.
     fan_out : ndarray of int8, shape (n_sources, n_neurons)
         Weights, those of one source side by side.
     parameters : KernelParameters
@@ -270,10 +311,16 @@ def propagate(events: Array, fan_out: Array, parameters: KernelParameters, spike
     """
     u, v = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
     current = np.empty_like(parameters.v_init)
+    threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
     active = np.empty(events.shape[2] + 1, dtype=np.int64)
+    n_repeats = spikes.shape[1] // events.shape[1]
     for p in range(spikes.shape[0]):
         u[:] = 0
         v[:] = parameters.v_init
-        for t in range(spikes.shape[1]):
+        for t in range(events.shape[1]):
             _arrive(events[p, t], fan_out, current, active)
-            _step(u, v, current, parameters, spikes[p, t])
+            rows = spikes[p, t : t + n_repeats]
+            if plain:
+                _fire(v, current, threshold, subtract, rows)
+            else:
+                _fire_leaky(u, v, current, parameters, rows)

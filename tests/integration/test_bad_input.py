@@ -130,6 +130,11 @@ def test_export_keeps_files_that_are_there(ff2neuro, run, tmp_path):
     assert there.read_text() == "precious"
 
 
+def test_validate_needs_an_export(ff2neuro, run):
+    (run / "network.nir").unlink()
+    assert_refused(ff2neuro("validate", run), r"network\.nir does not exist; export the run first: ff2neuro export")
+
+
 def test_export_needs_a_run(ff2neuro, tmp_path):
     assert_refused(ff2neuro("export", tmp_path / "none"), r"does not exist; train a network first")
 

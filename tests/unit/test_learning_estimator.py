@@ -87,7 +87,7 @@ def test_one_class_is_refused(iris):
         ({"epochs": 0}, "epochs is 0; it must be at least 1"),
         ({"layers": (201,)}, "make it 202"),
         ({"image_shape": (2, 3)}, r"image_shape is \(2, 3\), but X has 4 features"),
-        ({"max_shift": 1}, r"images of shape \(4,\) have no rows and columns"),
+        ({"max_shift": 0.2}, r"images of shape \(4,\) have no rows and columns"),
     ],
 )
 def test_bad_parameter_is_refused_at_fit(iris, parameters, message):
@@ -96,7 +96,7 @@ def test_bad_parameter_is_refused_at_fit(iris, parameters, message):
 
 
 def test_images_are_shifted_where_their_shape_is_given(digits):
-    classifier = ForwardForwardClassifier(layers=(20,), epochs=1, image_shape=(8, 8), max_shift=1, random_state=1)
+    classifier = ForwardForwardClassifier(layers=(20,), epochs=1, image_shape=(8, 8), max_shift=0.125, random_state=1)
     assert classifier.fit(digits[0][:100], digits[1][:100]).network_.image_shape == (8, 8)
 
 

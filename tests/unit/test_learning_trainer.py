@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ff2neuro.converters.rate import convert
 from ff2neuro.data import Dataset, load_dataset
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.learning import ForwardForwardTrainer, TrainingConfig, TrainingState, train
@@ -124,7 +125,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(few_digits):
     [
         {"schedule": "constant"},
         {"schedule": "cosine", "loss": "symba"},
-        {"loss": "swish", "negatives": "hard", "max_shift": 1},
+        {"loss": "swish", "negatives": "hard", "max_shift": 0.125},
         {"validation_fraction": 0.2, "patience": 2},
     ],
 )
@@ -170,7 +171,7 @@ def test_hard_labels_are_drawn_from_the_softmax_of_the_logits():
 
 
 def test_images_are_shifted_by_at_most_the_given_pixels(few_digits):
-    config = SMALL.replace(max_shift=1, batch_size=200)
+    config = SMALL.replace(max_shift=0.125, batch_size=200)
     trained_on, _ = split_training_images(config, 200)
     batch = next(Presenter(few_digits, trained_on, config).epoch(1))
     order = epoch_chance(config.seed, 1).permutation(trained_on)
@@ -184,8 +185,8 @@ def test_images_are_shifted_by_at_most_the_given_pixels(few_digits):
 def test_images_without_rows_and_columns_are_not_shifted(few_digits):
     images = few_digits.x_train
     flat = Dataset("flat", images, few_digits.y_train, images, few_digits.y_train, (64,), 10)
-    with pytest.raises(ConfigurationError, match=r"max_shift is 2, but images of shape \(64,\) have no rows"):
-        train(flat, SMALL.replace(max_shift=2))
+    with pytest.raises(ConfigurationError, match=r"max_shift is 0.25, but images of shape \(64,\) have no rows"):
+        train(flat, SMALL.replace(max_shift=0.25))
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_epoch(few_digits):
@@ -283,3 +284,36 @@ def test_gpu_trains_the_same_network_up_to_rounding(few_digits):
     on_cpu, on_gpu = (train(few_digits, SMALL.replace(device=device, one_pass_updates=5)) for device in ("cpu", "cuda"))
     for ours, theirs in zip(on_cpu.weights, on_gpu.weights, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_halves_scaled_by_themselves_are_the_function_of_the_network_and_are_not_converted(few_digits):
+    config = SMALL.replace(layer_normalization="halves", one_pass_updates=5)
+    trainer = ForwardForwardTrainer(few_digits, config)
+    network = trainer.network()
+    images, labels, wrong = batch_of(few_digits, torch.float32)
+    losses = trainer._chain.update(images, labels, wrong).losses
+    energy = (images.numpy() ** 2).sum(axis=1)[:, None] + (network.label_codes.values**2).sum(axis=1)
+    latents = network.latents(images.numpy())
+    positive, negative = (np.square(latents[1].reshape(*latents[1].shape[:2], 2, -1)).sum(axis=-1) + 0.01).T
+    p = (positive / (positive + negative)).T
+    rows = np.arange(len(labels))
+    expected = -np.concatenate([np.log(p[rows, labels]), np.log(1 - p[rows, wrong])]).mean()
+    assert float(losses[1]) == pytest.approx(expected, rel=1e-4)
+    assert len(layer_probabilities(network.head, latents, energy)) == 2
+    with pytest.raises(NetworkError, match=r"scales each half of a layer by itself .* layer_normalization 'layer'"):
+        convert(network, few_digits.x_train)
+
+
+def test_products_in_bfloat16_are_confined_to_training(few_digits):
+    before = torch.get_float32_matmul_precision()
+    trainer = ForwardForwardTrainer(few_digits, SMALL.replace(matmul_precision="medium"))
+    assert trainer.run_epoch()["loss"][0] > 0
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_shift_of_less_than_half_a_pixel_is_none(few_digits):
+    config = SMALL.replace(max_shift=0.04, batch_size=200)
+    trained_on, _ = split_training_images(config, 200)
+    batch = next(Presenter(few_digits, trained_on, config).epoch(1))
+    order = epoch_chance(config.seed, 1).permutation(trained_on)
+    np.testing.assert_array_equal(batch.images.numpy(), few_digits.x_train[order])

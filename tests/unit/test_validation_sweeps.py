@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from ff2neuro.coding import encode
+from ff2neuro.converters.nir_graph import to_nir
 from ff2neuro.converters.rate import ConversionConfig, convert
 from ff2neuro.errors import ConfigurationError
+from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, one_hot_label_codes
 from ff2neuro.validation import SweepRequest, run_sweep, validate
@@ -52,9 +55,6 @@ def test_choices_of_a_conversion_are_seen_from_it(analog, images, config):
 
 def test_point_of_its_own_value_is_the_network_itself(analog, spiking, images):
     """The sweep converts anew, and the same choices give the same network."""
-    from ff2neuro.coding import encode
-    from ff2neuro.converters.nir_graph import to_nir
-
     source = encode(spiking.input_code, images, N_STEPS)
     with ReferenceBackend().run(to_nir(spiking), source) as recording:
         verdict = validate(analog, spiking, recording, images, analog.predict(images))
@@ -92,9 +92,6 @@ def test_disturbance_of_nothing_changes_nothing_and_a_large_one_does(analog, spi
 @pytest.mark.parametrize(("parameter", "spikes"), [("dead_neurons", 0), ("stuck_neurons", N_STEPS)])
 @pytest.mark.parametrize("choices", [{}, {"weight_bits": None}, {"neuron": "lif"}, {"reset": "subtract"}], ids=str)
 def test_share_of_each_layer_is_broken(analog, images, parameter, spikes, choices):
-    from ff2neuro.coding import encode
-    from ff2neuro.hardware.backend import RunConfig
-
     network = convert(analog, images, ConversionConfig(n_time_steps=N_STEPS, **choices))
     graph = disturb_graph(network, SweepRequest.parse(f"{parameter}=0.3"), 0.3, seed=1)
     source = encode(network.input_code, images, N_STEPS)
@@ -102,6 +99,16 @@ def test_share_of_each_layer_is_broken(analog, images, parameter, spikes, choice
         for name, size in recording.header.layers.items():
             alike = (recording.counts(name) == spikes).all(axis=(0, 1))
             assert alike.sum() >= round(0.3 * size)
+
+
+def test_stuck_neurons_need_no_bias_beyond_lavas(analog, images):
+    network = convert(analog, images, ConversionConfig(n_time_steps=N_STEPS, input_bits=6))
+    assert network.layers[0].v_threshold.max() > 4095
+    graph = disturb_graph(network, SweepRequest.parse("stuck_neurons=0.3"), 0.3, seed=1)
+    assert max(node.bias.max() for node in graph.nodes.values() if hasattr(node, "bias")) <= 4095
+    source = encode(network.input_code, images, N_STEPS)
+    with ReferenceBackend().run(graph, source) as recording:
+        assert (recording.counts("layer_0_spikes") == N_STEPS).all(axis=(0, 1)).sum() >= 6
 
 
 def test_noise_is_the_same_for_the_same_seed(images):

@@ -145,8 +145,10 @@ def _layers(verdict: Verdict) -> tuple[Table, ...]:
 
 
 def number(value: float | None) -> str:
-    """Return a figure as text; "not computed" where there is none."""
-    return "not computed" if value is None else f"{value:.4f}"
+    """Return a figure as text, a count without decimals; "not computed" where there is none."""
+    if value is None:
+        return "not computed"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
 def quartiles(values: Quartiles | None) -> str:

@@ -1,0 +1,193 @@
+"""brian2-loihi behind the backend contract: small integer graphs, as an independent check of Loihi's arithmetic."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.dynamics import STATE_LIMIT
+from ff2neuro.errors import BackendError, BackendMissingError, GraphError, RangeError
+from ff2neuro.hardware.backend import Backend, RunConfig
+from ff2neuro.hardware.chain import read_chain
+from ff2neuro.hardware.fixed_point import FixedPointLayer, check_currents, check_fan_in, fixed_point_layers
+from ff2neuro.hardware.initial_potential import require_rest
+from ff2neuro.hardware.reference_backend.backend import check_input_size
+from ff2neuro.hardware.reference_backend.integers import project
+from ff2neuro.inputs import InputSource
+from ff2neuro.progress import progress_bar
+from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
+
+__all__ = ["PYTHON_VARIABLE", "Brian2LoihiBackend"]
+
+Array = npt.NDArray[Any]
+
+#: Names an interpreter that has brian2-loihi.
+PYTHON_VARIABLE = "FF2NEURO_BRIAN2_LOIHI_PYTHON"
+VERSION = "0.5.2"
+WORKER = Path(__file__).with_name("worker.py")
+#: Synapses that are simulated side by side: a few hundred bytes each.
+SYNAPSES = 1_000_000
+PRESENTATIONS_PER_CHUNK = 500
+#: Ranges of Loihi 1: weights of one sign, thresholds, and values made of the bits that weight exponents offer.
+WEIGHT_RANGE, VTH_LIMIT, INPUT_LIMIT = (-256, 255), 131071, 255
+_ADVICE = (
+    f"make an environment (python3.10 -m venv DIR; DIR/bin/pip install brian2-loihi=={VERSION}) and name its "
+    f"interpreter in {PYTHON_VARIABLE}"
+)
+
+
+class Brian2LoihiBackend(Backend):
+    """Runs integer graphs that reset to zero on brian2-loihi 0.5.2; slow, and written by others than Lava."""
+
+    name = "brian2-loihi"
+
+    @property
+    def version(self) -> str:
+        """Version of brian2-loihi, or "missing"."""
+        try:
+            find_interpreter()
+        except BackendMissingError:
+            return "missing"
+        return VERSION
+
+    def run(
+        self, graph: nir.NIRGraph, inputs: InputSource, config: RunConfig | None = None, out: Path | None = None
+    ) -> Recording:
+        """Run every presentation through the graph; see `Backend.run`."""
+        config = config or RunConfig()
+        layers = _layers(graph, inputs, config)
+        header = RecordingHeader(
+            layers={layer.name: layer.neurons.n_neurons for layer in layers},
+            n_images=inputs.n_images,
+            n_hypotheses=inputs.n_hypotheses,
+            n_time_steps=inputs.n_time_steps,
+            kind=config.record,
+            backend=self.name,
+            backend_version=VERSION,
+            arithmetic="fixed",
+            dt=config.dt,
+        )
+        python = find_interpreter()
+        with RecordingWriter(header, out) as writer, progress_bar(self.name, inputs.n_images, "images") as bar:
+            for start, events in inputs.chunks(_images_per_chunk(layers, inputs)):
+                writer.write_inputs(start, events)
+                writer.write(start, _simulate(python, layers, events, header, config.time_limit))
+                bar.advance(len(events))
+        return writer.finish()
+
+
+def find_interpreter() -> str:
+    """Return the interpreter that has brian2-loihi.
+
+    Returns
+    -------
+    str
+        Its path.
+
+    Raises
+    ------
+    BackendMissingError
+        If none is named, or it lacks the right version.
+    """
+    python = os.environ.get(PYTHON_VARIABLE)
+    if not python:
+        raise BackendMissingError(f"backend 'brian2-loihi' is not installed: {_ADVICE}")
+    probe = "import importlib.metadata as metadata; print(metadata.version('brian2-loihi'))"
+    try:
+        found = subprocess.run([python, "-c", probe], capture_output=True, text=True, timeout=60, env=_environment())
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BackendMissingError(
+            f"{PYTHON_VARIABLE} names {python}, which does not run: {error}; {_ADVICE}"
+        ) from error
+    if found.stdout.strip() != VERSION:
+        has = f"brian2-loihi {found.stdout.strip()}" if found.stdout.strip() else "no brian2-loihi"
+        raise BackendMissingError(f"{PYTHON_VARIABLE} names {python}, which has {has}; needed is {VERSION}: {_ADVICE}")
+    return python
+
+
+def _environment() -> dict[str, str]:
+    """Variables for another Python, which cannot import the modules of this one."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+
+
+def _layers(graph: nir.NIRGraph, inputs: InputSource, config: RunConfig) -> tuple[FixedPointLayer, ...]:
+    """Translate the graph into integers, or say why brian2-loihi cannot honour it."""
+    require_rest(config, "brian2-loihi")
+    chain = read_chain(graph, config.dt, config.reset)
+    check_input_size(chain, inputs)
+    layers = fixed_point_layers(chain)
+    check_fan_in(layers)
+    if config.reset != "zero" or config.states:
+        raise GraphError("brian2-loihi resets to zero, and its potentials are not recorded; use the reference backend")
+    if not inputs.integer:
+        raise GraphError("the input events are not integers, which is all that brian2-loihi takes; round them")
+    for layer in layers:
+        vth = np.asarray(layer.neurons.vth)
+        if np.any(layer.neurons.bias) or np.ptp(vth):
+            raise GraphError(f"node {layer.name!r} has a bias or uneven thresholds, which brian2-loihi has not")
+        for what, values, limits in (("weights", layer.weight, WEIGHT_RANGE), ("thresholds", vth, (0, VTH_LIMIT))):
+            if values.min() < limits[0] or values.max() > limits[1]:
+                raise RangeError(
+                    f"node {layer.name!r}: {what} reach from {values.min():.0f} to {values.max():.0f}; Loihi holds "
+                    f"{limits[0]} to {limits[1]}: use fewer weight bits"
+                )
+    return layers
+
+
+def _images_per_chunk(layers: tuple[FixedPointLayer, ...], inputs: InputSource) -> int:
+    synapses = sum(int(np.count_nonzero(layer.weight)) for layer in layers)
+    presentations = min(PRESENTATIONS_PER_CHUNK, SYNAPSES // max(1, synapses))
+    return max(1, presentations // max(1, inputs.n_hypotheses))
+
+
+def _simulate(
+    python: str, layers: tuple[FixedPointLayer, ...], events: Array, header: RecordingHeader, time_limit: float | None
+) -> dict[str, Array]:
+    """Run a chunk of images in a process of its own."""
+    n_images, n_hypotheses, _, n_inputs = events.shape
+    if events.min(initial=0) < 0 or events.max(initial=0) > INPUT_LIMIT:
+        raise RangeError(
+            f"input events reach {events.max()} or below 0; brian2-loihi takes 0 to {INPUT_LIMIT}: scale them"
+        )
+    check_currents(layers[0], project(events.reshape(-1, n_inputs), layers[0].weight))
+    steps = np.broadcast_to(events, (n_images, n_hypotheses, header.n_time_steps, n_inputs))
+    request: dict[str, Any] = {
+        "events": steps.reshape(-1, header.n_time_steps, n_inputs).astype(np.int64),
+        "n_layers": len(layers),
+        "vth": np.array([np.max(layer.neurons.vth) for layer in layers]),
+        "mem_leak": np.array([layer.neurons.mem_leak for layer in layers]),
+        "syn_leak": np.array([layer.neurons.syn_leak for layer in layers]),
+    }
+    request |= {f"weight_{index}": layer.weight.astype(np.int64) for index, layer in enumerate(layers)}
+    answer = _ask(python, request, time_limit)
+    if answer["lowest"] <= 1 - STATE_LIMIT:
+        raise RangeError(
+            f"a membrane potential falls to {float(answer['lowest']) / 64:.0f}, where Lava clips it and brian2-loihi "
+            "does not: use fewer steps or weight bits"
+        )
+    shape = (n_images, n_hypotheses, header.n_time_steps)
+    return {layer.name: answer[f"spikes_{index}"].reshape(*shape, -1) for index, layer in enumerate(layers)}
+
+
+def _ask(python: str, request: dict[str, Any], time_limit: float | None) -> dict[str, Array]:
+    with tempfile.TemporaryDirectory(prefix="ff2neuro-brian2-loihi-") as directory:
+        question, reply = Path(directory, "request.npz"), Path(directory, "answer.npz")
+        np.savez(question, **request)
+        command = [python, str(WORKER), str(question), str(reply)]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=time_limit, env=_environment(), cwd=directory
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BackendError(
+                f"brian2-loihi did not answer within {time_limit:g} s; allow more with --time-limit"
+            ) from error
+        if done.returncode or not reply.exists():
+            raise BackendError(f"brian2-loihi failed with exit code {done.returncode}:\n{done.stderr.strip()[-2000:]}")
+        with np.load(reply, allow_pickle=False) as answer:
+            return dict(answer)
