@@ -157,11 +157,11 @@ def _bytes_of_small(events: npt.NDArray[np.uint8]) -> Iterator[bytes]:
     binary = flat.max(axis=1, initial=0) <= 1
     # Few images that change do so after the second step only.
     perhaps = (events[:, :, 0] == events[:, :, 1]).all(axis=(1, 2)) if shape[1] > 1 else np.zeros(len(events), bool)
-    for index, row in enumerate(flat):
-        if perhaps[index]:
-            yield _canonical_bytes(events[index])
+    for image, row, may_repeat, is_binary in zip(events, flat, perhaps.tolist(), binary.tolist(), strict=True):
+        if may_repeat:
+            yield _canonical_bytes(image)
         else:
-            yield bits + np.packbits(row).tobytes() if binary[index] else values + row.tobytes()
+            yield bits + np.packbits(row).tobytes() if is_binary else values + row.tobytes()
 
 
 def _repeats(image: npt.NDArray[Any]) -> bool:

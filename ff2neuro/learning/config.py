@@ -1,16 +1,8 @@
 """Hyperparameters of Forward-Forward training, their limits, and their TOML form."""
 
 import dataclasses
-import difflib
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import tomli_w
-
-from ff2neuro.errors import ConfigurationError
 from ff2neuro.learning.limits import (
     Device,
     LabelCoding,
@@ -22,18 +14,14 @@ from ff2neuro.learning.limits import (
     check_config,
     typed_value,
 )
+from ff2neuro.learning.toml_config import TomlConfig
 from ff2neuro.networks.goodness import Probability
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["TrainingConfig"]
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(TomlConfig):
     """How a network is trained, apart from the data set.
 
     Attributes
@@ -146,98 +134,3 @@ class TrainingConfig:
     def voters(self) -> tuple[int, ...]:
         """Indices of the layers that vote."""
         return self.voting_layers or tuple(range(len(self.layers)))
-
-    def replace(self, **changes: Any) -> "TrainingConfig":
-        """Return a copy with some values changed, checked anew."""
-        return self.from_mapping({**self.to_mapping(), **changes})
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return names and values, with lists for tuples, as TOML writes them."""
-        values = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any], source: str = "the configuration") -> "TrainingConfig":
-        """Build a configuration from names and values; those that are missing take their defaults.
-
-        Parameters
-        ----------
-        mapping : mapping
-            Names and values.
-        source : str
-            Where they come from, for messages.
-
-        Returns
-        -------
-        TrainingConfig
-            The configuration.
-
-        Raises
-        ------
-        ConfigurationError
-            If a name is unknown, or a value is refused.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in mapping:
-            if name not in known:
-                nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-                raise ConfigurationError(
-                    f"{source} has an unknown key {name!r}; did you mean {nearest!r}? Known are {', '.join(known)}"
-                )
-        return cls(**mapping)
-
-    def to_toml(self) -> str:
-        """Return the configuration as TOML."""
-        return tomli_w.dumps(self.to_mapping())
-
-    @classmethod
-    def from_toml(cls, text: str, source: str = "the configuration") -> "TrainingConfig":
-        """Read a configuration from TOML.
-
-        Parameters
-        ----------
-        text : str
-            What `to_toml` wrote, or a part of it.
-        source : str
-            Where it comes from, for messages.
-
-        Returns
-        -------
-        TrainingConfig
-            The configuration.
-
-        Raises
-        ------
-        ConfigurationError
-            If `text` is no TOML, names a key that is unknown, or holds a value that is refused.
-        """
-        try:
-            mapping = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{source} is no valid TOML: {error}; mend that line") from error
-        return cls.from_mapping(mapping, source)
-
-    @classmethod
-    def load(cls, path: Path) -> "TrainingConfig":
-        """Read a configuration from a TOML file.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-
-        Returns
-        -------
-        TrainingConfig
-            The configuration.
-
-        Raises
-        ------
-        ConfigurationError
-            If the file cannot be read, or `from_toml` refuses what it holds.
-        """
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"configuration {path} cannot be read: {error}; name a TOML file") from error
-        return cls.from_toml(text, f"configuration {path}")

@@ -1,9 +1,8 @@
 """The paper's analog training, by automatic differentiation as published: the counterpart of Hebbian learning.
 
-It differs from `ff2neuro.learning.trainer` in three ways that its figures depend on. An image is presented once, with
-its true label or, by the toss of a coin, with a wrong one. Weights begin as PyTorch's linear layer draws them. And the
-probability is clamped to [1e-5, 1 - 1e-5] before the loss, so that a presentation which is hopelessly wrong has no
-gradient: without that, the sigmoid setting pushes all neurons into silence within the first epoch.
+It differs from `ff2neuro.learning.trainer` in three ways. An image is presented once, with its true label or, by the
+toss of a coin, with a wrong one. Weights begin as PyTorch's linear layer draws them. And the probability is clamped to
+[1e-5, 1 - 1e-5] before the loss.
 """
 
 from typing import Any

@@ -21,6 +21,7 @@ from ff2neuro.hardware.reference_backend.kernels import (
     present,
     propagate,
     shared_channels,
+    within_16_bits,
 )
 
 __all__ = ["CompiledChain", "available_threads"]
@@ -82,7 +83,9 @@ class CompiledChain:
         elif largest <= 1 and events.shape[1] == 1 and self._unlimited:
             activity = self._following(0, events[:, 0].astype(np.uint8, copy=False), n_time_steps)
         else:
-            activity = self._visited(events.astype(np.uint8, copy=False), fan_out, leading)
+            activity = self._visited(
+                events.astype(np.uint8, copy=False), fan_out, within_16_bits(int(largest)), leading
+            )
         activity = activity.reshape(*leading, -1)
         spikes = {self._layers[0].name: activity}
         for index in range(1, len(self._layers)):
@@ -112,7 +115,7 @@ class CompiledChain:
         self._split(lambda part: count(flat[part], counts[part]), len(flat))
         return counts.reshape(*spikes.shape[:2], -1)
 
-    def _visited(self, events: Array, fan_out: Array, leading: tuple[int, ...]) -> Array:
+    def _visited(self, events: Array, fan_out: Array, at_once: int, leading: tuple[int, ...]) -> Array:
         """Spikes of the first layer, visiting active channels one by one."""
         shared = shared_channels(events)
         channels = np.flatnonzero(shared), np.flatnonzero(~shared)
@@ -120,7 +123,7 @@ class CompiledChain:
         largest = np.zeros(len(events), dtype=np.int32)
 
         def work(part: slice) -> None:
-            present(events[part], *channels, fan_out, self._parameters[0], spikes[part], largest[part])
+            present(events[part], *channels, fan_out, at_once, self._parameters[0], spikes[part], largest[part])
 
         self._split(work, len(events))
         check_currents(self._layers[0], largest)

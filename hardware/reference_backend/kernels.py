@@ -22,6 +22,7 @@ __all__ = [
     "present",
     "propagate",
     "shared_channels",
+    "within_16_bits",
 ]
 
 Array = npt.NDArray[Any]
@@ -33,6 +34,8 @@ inlined = cast(Callable[[F], F], numba.njit(cache=True, nogil=True, error_model=
 
 #: Largest value of which four, times weights of 8 bits, add up within 16 bits.
 LARGEST_GRADED = 63
+#: Number of weights of 8 bits that add up within 16 bits.
+SPIKES_AT_ONCE = 255
 
 _UNITY, _LIMIT, _SCALE = np.int64(DECAY_UNITY), np.int32(STATE_LIMIT), np.int32(STATE_SCALE)
 _LOWEST, _HIGHEST = np.int32(1 - STATE_LIMIT), np.int32(STATE_LIMIT - 1)
@@ -52,6 +55,22 @@ class KernelParameters(NamedTuple):
     syn_leak: int
     subtract: bool
     plain: bool
+
+
+def within_16_bits(largest: int) -> int:
+    """Count the sources whose currents add up within 16 bits, which are twice as fast as 32.
+
+    Parameters
+    ----------
+    largest : int
+        Largest event, 0 to `LARGEST_GRADED`; weights have 8 bits.
+
+    Returns
+    -------
+    int
+        At least 4.
+    """
+    return np.iinfo(np.int16).max // (-np.iinfo(np.int8).min * max(1, largest))
 
 
 def kernel_parameters(neurons: FixedPointNeurons) -> KernelParameters:
@@ -126,7 +145,7 @@ def _fire_leaky(u: Array, v: Array, current: Array, parameters: KernelParameters
 
 
 @compiled
-def _arrive(events: Array, fan_out: Array, current: Array, active: Array) -> None:
+def _arrive(events: Array, fan_out: Array, current: Array, active: Array, short: Array) -> None:
     """Add up the weights of all sources that are active."""
     current[:] = 0
     n_active = 0
@@ -135,14 +154,18 @@ def _arrive(events: Array, fan_out: Array, current: Array, active: Array) -> Non
         n_active += events[source] != 0
     group = 0
     while group + 8 <= n_active:
-        a, b = fan_out[active[group]], fan_out[active[group + 1]]
-        c, d = fan_out[active[group + 2]], fan_out[active[group + 3]]
-        e, f = fan_out[active[group + 4]], fan_out[active[group + 5]]
-        g, h = fan_out[active[group + 6]], fan_out[active[group + 7]]
-        # Eight weights of 8 bits never leave 16 bits, and saying so doubles how many are added at once.
+        stop = min(n_active, group + SPIKES_AT_ONCE) - 7
+        short[:] = 0
+        while group < stop:
+            a, b = fan_out[active[group]], fan_out[active[group + 1]]
+            c, d = fan_out[active[group + 2]], fan_out[active[group + 3]]
+            e, f = fan_out[active[group + 4]], fan_out[active[group + 5]]
+            g, h = fan_out[active[group + 6]], fan_out[active[group + 7]]
+            for j in range(short.size):
+                short[j] += np.int16(a[j] + b[j] + c[j] + d[j] + e[j] + f[j] + g[j] + h[j])
+            group += 8
         for j in range(current.size):
-            current[j] += np.int16(a[j] + b[j] + c[j] + d[j] + e[j] + f[j] + g[j] + h[j])
-        group += 8
+            current[j] += short[j]
     for index in range(group, n_active):
         a = fan_out[active[index]]
         for j in range(current.size):
@@ -150,7 +173,9 @@ def _arrive(events: Array, fan_out: Array, current: Array, active: Array) -> Non
 
 
 @compiled
-def _arrive_graded(events: Array, channels: Array, fan_out: Array, current: Array, active: Array) -> None:
+def _arrive_graded(
+    events: Array, channels: Array, fan_out: Array, at_once: int, current: Array, active: Array, short: Array
+) -> None:
     """Add the weights of those of some channels that are active, times what they send, to what is there."""
     n_active = 0
     for index in range(channels.size):
@@ -158,14 +183,18 @@ def _arrive_graded(events: Array, channels: Array, fan_out: Array, current: Arra
         n_active += events[channels[index]] != 0
     group = 0
     while group + 4 <= n_active:
-        a, b = fan_out[active[group]], fan_out[active[group + 1]]
-        c, d = fan_out[active[group + 2]], fan_out[active[group + 3]]
-        k, m = np.int16(events[active[group]]), np.int16(events[active[group + 1]])
-        n, o = np.int16(events[active[group + 2]]), np.int16(events[active[group + 3]])
-        # Four products never leave 16 bits.
+        stop = min(n_active, group + at_once) - 3
+        short[:] = 0
+        while group < stop:
+            a, b = fan_out[active[group]], fan_out[active[group + 1]]
+            c, d = fan_out[active[group + 2]], fan_out[active[group + 3]]
+            k, m = np.int16(events[active[group]]), np.int16(events[active[group + 1]])
+            n, o = np.int16(events[active[group + 2]]), np.int16(events[active[group + 3]])
+            for j in range(short.size):
+                short[j] += np.int16(np.int16(k * a[j]) + np.int16(m * b[j]) + np.int16(n * c[j]) + np.int16(o * d[j]))
+            group += 4
         for j in range(current.size):
-            current[j] += np.int16(np.int16(k * a[j]) + np.int16(m * b[j]) + np.int16(n * c[j]) + np.int16(o * d[j]))
-        group += 4
+            current[j] += short[j]
     for index in range(group, n_active):
         a, k = fan_out[active[index]], np.int16(events[active[index]])
         for j in range(current.size):
@@ -202,6 +231,7 @@ def present(
     shared: Array,
     own: Array,
     fan_out: Array,
+    at_once: int,
     parameters: KernelParameters,
     spikes: Array,
     largest: Array,
@@ -216,6 +246,8 @@ def present(
         Channels on which all hypotheses of an image agree, and all others.
     fan_out : ndarray of int8, shape (n_channels, n_neurons)
         Weights, those of one channel side by side.
+    at_once : int
+        Number of channels whose currents add up within 16 bits, see `within_16_bits`.
     parameters : KernelParameters
         The population.
     spikes : ndarray of uint8, shape (n_images, n_hypotheses, n_time_steps, n_neurons)
@@ -226,19 +258,20 @@ def present(
     u, v, current = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
     threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
     common = np.empty((events.shape[2], v.size), dtype=np.int32)
+    short = np.empty(v.size, dtype=np.int16)
     n_repeats = spikes.shape[2] // events.shape[2]
     active = np.empty(events.shape[3] + 1, dtype=np.int64)
     for i in range(events.shape[0]):
         common[:] = 0
         extreme = _ZERO
         for s in range(events.shape[2]):
-            _arrive_graded(events[i, 0, s], shared, fan_out, common[s], active)
+            _arrive_graded(events[i, 0, s], shared, fan_out, at_once, common[s], active, short)
         for h in range(events.shape[1]):
             u[:] = 0
             v[:] = parameters.v_init
             for t in range(events.shape[2]):
                 current[:] = common[t]
-                _arrive_graded(events[i, h, t], own, fan_out, current, active)
+                _arrive_graded(events[i, h, t], own, fan_out, at_once, current, active, short)
                 for j in range(current.size):
                     extreme = max(extreme, np.int32(abs(current[j])))
                 rows = spikes[i, h, t : t + n_repeats]
@@ -313,12 +346,13 @@ def propagate(events: Array, fan_out: Array, parameters: KernelParameters, spike
     current = np.empty_like(parameters.v_init)
     threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
     active = np.empty(events.shape[2] + 1, dtype=np.int64)
+    short = np.empty(v.size, dtype=np.int16)
     n_repeats = spikes.shape[1] // events.shape[1]
     for p in range(spikes.shape[0]):
         u[:] = 0
         v[:] = parameters.v_init
         for t in range(events.shape[1]):
-            _arrive(events[p, t], fan_out, current, active)
+            _arrive(events[p, t], fan_out, current, active, short)
             rows = spikes[p, t : t + n_repeats]
             if plain:
                 _fire(v, current, threshold, subtract, rows)

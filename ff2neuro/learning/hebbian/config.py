@@ -5,23 +5,14 @@ epochs of online learning with the symmetric probability.
 """
 
 import dataclasses
-import difflib
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import tomli_w
-
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.learning.limits import typed_value
+from ff2neuro.learning.toml_config import TomlConfig
 from ff2neuro.networks.goodness import Probability
 from ff2neuro.networks.trace import Trace, TraceKind
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["HebbianConfig"]
 
@@ -44,7 +35,7 @@ MAX_TIME_STEPS = 64
 
 
 @dataclass(frozen=True)
-class HebbianConfig:
+class HebbianConfig(TomlConfig):
     r"""How a spiking network learns by the modulated Hebbian rule.
 
     Attributes
@@ -160,76 +151,6 @@ class HebbianConfig:
     def winners(self, layer: int) -> int:
         """Return the number of winners per step of a layer: `top_k`, or its width if that is 0."""
         return self.top_k or self.layers[layer]
-
-    def replace(self, **changes: Any) -> "HebbianConfig":
-        """Return a copy with some values changed, checked anew."""
-        return self.from_mapping({**self.to_mapping(), **changes})
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return names and values, with lists for tuples, as TOML writes them."""
-        values = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any], source: str = "the configuration") -> "HebbianConfig":
-        """Build a configuration from names and values; those that are missing take their defaults.
-
-        Parameters
-        ----------
-        mapping : mapping
-            Names and values.
-        source : str
-            Where they come from, for messages.
-
-        Returns
-        -------
-        HebbianConfig
-            The configuration.
-
-        Raises
-        ------
-        ConfigurationError
-            If a name is unknown, or a value is refused.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in mapping:
-            if name not in known:
-                nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-                raise ConfigurationError(
-                    f"{source} has an unknown key {name!r}; did you mean {nearest!r}? Known are {', '.join(known)}"
-                )
-        return cls(**mapping)
-
-    def to_toml(self) -> str:
-        """Return the configuration as TOML."""
-        return tomli_w.dumps(self.to_mapping())
-
-    @classmethod
-    def from_toml(cls, text: str, source: str = "the configuration") -> "HebbianConfig":
-        """Read a configuration from TOML.
-
-        Parameters
-        ----------
-        text : str
-            What `to_toml` wrote, or a part of it.
-        source : str
-            Where it comes from, for messages.
-
-        Returns
-        -------
-        HebbianConfig
-            The configuration.
-
-        Raises
-        ------
-        ConfigurationError
-            If `text` is no TOML, names a key that is unknown, or holds a value that is refused.
-        """
-        try:
-            mapping = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{source} is no valid TOML: {error}; mend that line") from error
-        return cls.from_mapping(mapping, source)
 
 
 def _check_choices(config: HebbianConfig) -> None:

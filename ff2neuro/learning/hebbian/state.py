@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.errors import ConfigurationError
 from ff2neuro.files import Tree
 from ff2neuro.learning.hebbian.config import HebbianConfig
+from ff2neuro.learning.toml_config import require_same_training
 
 __all__ = ["HebbianState"]
 
@@ -97,19 +97,9 @@ class HebbianState:
         ConfigurationError
             If any of them differs; the message says in what.
         """
-        ours, theirs = self.config.to_mapping(), config.to_mapping()
-        differences = [
-            f"{name} was {ours[name]!r} and is now {theirs[name]!r}" for name in ours if ours[name] != theirs[name]
-        ]
-        if (dataset_name, dataset_checksum) != (self.dataset_name, self.dataset_checksum):
-            differences.append(
-                f"the data set was {self.dataset_name} (checksum {self.dataset_checksum[:12]}) and is now "
-                f"{dataset_name} (checksum {dataset_checksum[:12]})"
-            )
-        if differences:
-            raise ConfigurationError(
-                f"training cannot be resumed: {'; '.join(differences)}; give the same again, or start anew with --force"
-            )
+        require_same_training(
+            (self.config, self.dataset_name, self.dataset_checksum), (config, dataset_name, dataset_checksum)
+        )
 
 
 def _group(tree: dict[str, Any]) -> tuple[Array, ...]:

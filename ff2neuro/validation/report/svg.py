@@ -118,7 +118,8 @@ def line(x_values: Array, y_values: Array, x_label: str, y_label: str, title: st
     """
     curves = np.atleast_2d(y_values)
     heights = curves.ravel() if guide is None else np.append(curves, guide)
-    axes = _Axes(_range(x_values), (min(0.0, float(heights.min())), float(heights.max())))
+    # Not from 0: what matters in a sweep are tenths of a point, and the axis says where it begins.
+    axes = _Axes(_range(x_values), _range(heights))
     body = axes.frame(x_label, y_label)
     if guide is not None:
         body.append(f'<path class="guide" d="M{LEFT} {axes.y(guide):.1f}H{WIDTH - RIGHT}"/>')
