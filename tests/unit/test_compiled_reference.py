@@ -68,6 +68,7 @@ def draw(rng, kind):
             axis=-1,
         ),
         "one hypothesis": lambda: (rng.random((7, 1, T, 33)) < 0.3).astype(np.uint8),
+        "one hypothesis, constant": lambda: (rng.random((7, 1, 1, 33)) < 0.3).astype(np.float64),
         "one image": lambda: rng.integers(0, 16, (1, 3, T, 33)),
     }[kind]()
 
@@ -84,6 +85,7 @@ def draw(rng, kind):
         "floats",
         "shared",
         "one hypothesis",
+        "one hypothesis, constant",
         "one image",
     ],
 )
@@ -117,6 +119,16 @@ def test_wide_weights_give_the_same_bits(rng, weights):
     assert_same_bits((layer("a", weights[0] * 3, 900), layer("b", weights[1] * 5, 300)), draw(rng, "binary"))
 
 
+@pytest.mark.parametrize("n_hypotheses", [1, 3])
+@pytest.mark.parametrize("largest", [1, 2, 3])
+def test_more_sources_than_add_up_within_16_bits_give_the_same_bits(rng, largest, n_hypotheses):
+    weight = rng.integers(-128, 128, (5, 600))
+    weight[0], weight[1] = -128, 127
+    events = rng.integers(0, largest + 1, (4, n_hypotheses, T, 600)).astype(np.uint8)
+    events[0] = 1
+    assert_same_bits((layer("a", weight, 400),), events)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_number_of_threads_changes_nothing(rng, weights, n_threads):
     assert_same_bits((layer("a", weights[0], 400), layer("b", weights[1], 60)), draw(rng, "graded"), n_threads)
@@ -128,6 +140,14 @@ def test_currents_that_would_overflow_are_refused(largest):
     chain = CompiledChain((layer("a", np.full((2, 33), 127), 400),), 1)
     with pytest.raises(RangeError, match="an input current reaches"):
         chain.run(np.full((1, 1, T, 33), largest), T)
+    chain.close()
+
+
+@pytest.mark.parametrize("n_hypotheses", [1, 2])
+def test_spikes_that_would_overflow_are_refused(n_hypotheses):
+    chain = CompiledChain((layer("a", np.full((2, 1100), 127), 400),), 1)
+    with pytest.raises(RangeError, match="an input current reaches 139700"):
+        chain.run(np.ones((1, n_hypotheses, T, 1100), dtype=np.uint8), T)
     chain.close()
 
 

@@ -41,6 +41,29 @@ def test_counts_hold_no_spikes(spikes):
             recording.state("v", "a")
 
 
+@pytest.mark.parametrize("n_time_steps", [255, 256, 1000])
+def test_a_neuron_may_spike_at_every_step(n_time_steps):
+    wide = RecordingHeader({"a": 3}, 2, 1, n_time_steps, "counts", "reference", "0", "fixed", 1e-4)
+    with RecordingWriter(wide) as writer:
+        writer.write(0, {"a": np.ones((2, 1, n_time_steps, 3), dtype=bool)})
+    with writer.finish() as recording:
+        assert recording.counts("a").dtype == np.uint16
+        assert (recording.counts("a") == n_time_steps).all()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_many_images_read_back_in_any_range(tmp_path, rng, order):
+    """More than HDF5 compresses together, written across its borders and not from the first to the last."""
+    images = rng.random((1500, 1, 5, 40)) < 0.3
+    wide = RecordingHeader({"a": 40}, 1500, 1, 5, "spikes", "reference", "0", "fixed", 1e-4)
+    with RecordingWriter(wide, tmp_path / "recording.h5") as writer:
+        for part in order:
+            writer.write(500 * part, {"a": images[500 * part : 500 * (part + 1)]})
+    with writer.finish() as recording:
+        np.testing.assert_array_equal(recording.spikes("a"), images)
+        np.testing.assert_array_equal(recording.spikes("a", 640, 1311), images[640:1311])
+
+
 def test_states_read_back(spikes, rng):
     states = {name: tuple(rng.integers(-9, 9, (2, *data.shape))) for name, data in spikes.items()}
     with RecordingWriter(header("spikes", states=True)) as writer:
