@@ -16,7 +16,7 @@ from ff2neuro.dynamics import Reset
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.hardware.plugins import load_plugin, origin_of, plugin_names, plugins_named
 from ff2neuro.inputs import InputSource
-from ff2neuro.recording import Kind, Recording
+from ff2neuro.recording import Kind, Recording, RecordingHeader
 
 __all__ = ["Backend", "RunConfig", "available_backends", "get_backend"]
 
@@ -80,6 +80,40 @@ class Backend(ABC):
     @abstractmethod
     def version(self) -> str:
         """Version of the machine or its simulator."""
+
+    def recording_header(
+        self, layers: Mapping[str, int], inputs: InputSource, config: RunConfig, arithmetic: str
+    ) -> RecordingHeader:
+        """Return the header of the recording that a run will write.
+
+        Parameters
+        ----------
+        layers : mapping of str to int
+            Number of neurons of every recorded layer, in the order of the network.
+        inputs : InputSource
+            Input events.
+        config : RunConfig
+            What the graph does not say.
+        arithmetic : {"fixed", "float"}
+            Which of the two arithmetics of `ff2neuro.dynamics` the machine uses.
+
+        Returns
+        -------
+        RecordingHeader
+            The header, with this machine's name and version.
+        """
+        return RecordingHeader(
+            layers=layers,
+            n_images=inputs.n_images,
+            n_hypotheses=inputs.n_hypotheses,
+            n_time_steps=inputs.n_time_steps,
+            kind=config.record,
+            backend=self.name,
+            backend_version=self.version,
+            arithmetic=arithmetic,
+            dt=config.dt,
+            states=config.states,
+        )
 
     @abstractmethod
     def run(

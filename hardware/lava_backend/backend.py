@@ -138,7 +138,8 @@ class LavaBackend(Backend):
         config: RunConfig,
         out: Path | None,
     ) -> Recording:
-        header = self._header(layers, inputs, config)
+        sizes = {layer.name: layer.neurons.n_neurons for layer in layers}
+        header = self.recording_header(sizes, inputs, config, "fixed")
         default = LANES_WITH_STATES if config.states else DEFAULT_LANES
         lanes = fitting_lanes(self._lanes, default, inputs, header, self._n_workers)
         plan = ChunkPlan.of(inputs, header, lanes)
@@ -165,20 +166,6 @@ class LavaBackend(Backend):
         if store is not None:
             store.clear()
         return writer.finish()
-
-    def _header(self, layers: tuple[FixedPointLayer, ...], inputs: InputSource, config: RunConfig) -> RecordingHeader:
-        return RecordingHeader(
-            layers={layer.name: layer.neurons.n_neurons for layer in layers},
-            n_images=inputs.n_images,
-            n_hypotheses=inputs.n_hypotheses,
-            n_time_steps=inputs.n_time_steps,
-            kind=config.record,
-            backend=self.name,
-            backend_version=self.version,
-            arithmetic="fixed",
-            dt=config.dt,
-            states=config.states,
-        )
 
 
 def _build_request(

@@ -84,18 +84,7 @@ class ReferenceBackend(Backend):
         check_input_size(chain, inputs)
         _require_answer(chain, config)
         fixed = self._fixed_layers(chain, inputs)
-        header = RecordingHeader(
-            layers=chain.layer_sizes,
-            n_images=inputs.n_images,
-            n_hypotheses=inputs.n_hypotheses,
-            n_time_steps=inputs.n_time_steps,
-            kind=config.record,
-            backend=self.name,
-            backend_version=self.version,
-            arithmetic="fixed" if fixed else "float",
-            dt=config.dt,
-            states=config.states,
-        )
+        header = self.recording_header(chain.layer_sizes, inputs, config, "fixed" if fixed else "float")
         images = _images_per_chunk(chain, inputs)
         with (
             self._simulator(chain, fixed, header) as simulate_chunk,

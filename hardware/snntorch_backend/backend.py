@@ -56,17 +56,7 @@ class SnnTorchBackend(Backend):
         chain = read_chain(graph, config.dt, config.reset)
         check_input_size(chain, inputs)
         _require_honoured(graph, config)
-        header = RecordingHeader(
-            layers=chain.layer_sizes,
-            n_images=inputs.n_images,
-            n_hypotheses=inputs.n_hypotheses,
-            n_time_steps=inputs.n_time_steps,
-            kind=config.record,
-            backend=self.name,
-            backend_version=self.version,
-            arithmetic="float",
-            dt=config.dt,
-        )
+        header = self.recording_header(chain.layer_sizes, inputs, config, "float")
         network = _import(graph)
         images = max(1, PRESENTATIONS_PER_CHUNK // max(1, inputs.n_hypotheses))
         with (

@@ -38,17 +38,7 @@ class IntegerMachineBackend(Backend):
         chain = read_chain(graph, config.dt, config.reset)
         check_input_size(chain, inputs)
         machine = Machine(_layers(chain, inputs, config))
-        header = RecordingHeader(
-            layers=chain.layer_sizes,
-            n_images=inputs.n_images,
-            n_hypotheses=inputs.n_hypotheses,
-            n_time_steps=inputs.n_time_steps,
-            kind=config.record,
-            backend=self.name,
-            backend_version=self.version,
-            arithmetic="fixed",
-            dt=config.dt,
-        )
+        header = self.recording_header(chain.layer_sizes, inputs, config, "fixed")
         with RecordingWriter(header, out) as writer, progress_bar(self.name, inputs.n_images, "images") as bar:
             for start, events in inputs.chunks(1):
                 writer.write_inputs(start, events)
