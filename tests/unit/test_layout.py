@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import ff2neuro
+
 ROOT = Path(__file__).parents[2]
 ROOMS = {
     "ff2neuro": ROOT / "ff2neuro",
@@ -51,6 +53,11 @@ def test_rooms_at_the_top_are_linked_into_the_package():
         link = ROOT / "ff2neuro" / room
         assert link.is_symlink()
         assert link.resolve() == ROOT / room
+
+
+def test_citation_names_this_version():
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {ff2neuro.__version__}" in lines
 
 
 @pytest.fixture(scope="module")
