@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Beside the main environment, so that removing the checkout removes everything it made.
 export FF2NEURO_LAVA_ENV ?= $(CURDIR)/.lava-venv
+export FF2NEURO_XYLOSIM_ENV ?= $(CURDIR)/.xylosim-venv
+export FF2NEURO_BRIAN2_LOIHI_ENV ?= $(CURDIR)/.brian2-loihi-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak conformance check clean
+.PHONY: help setup demo test soak second-opinion conformance check clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -24,7 +26,11 @@ $(VENV)/.lava-installed: hardware/lava_backend/requirements.txt $(VENV)/.install
 	$(BIN)/ff2neuro backends install lava
 	touch $@
 
-setup: $(VENV)/.installed $(VENV)/.lava-installed  ## make both environments
+$(VENV)/.xylosim-installed: hardware/xylosim_backend/requirements.txt $(VENV)/.installed
+	$(BIN)/ff2neuro backends install xylosim
+	touch $@
+
+setup: $(VENV)/.installed $(VENV)/.lava-installed  ## make the environments of ff2neuro and of Lava
 
 demo: setup  ## train, export to NIR, run in Lava, judge
 	mkdir -p demo-output
@@ -33,11 +39,19 @@ demo: setup  ## train, export to NIR, run in Lava, judge
 	$(BIN)/ff2neuro validate demo-output/run demo-output/network.nir --backend lava --max-accuracy-drop 1.0
 	@echo "made demo-output/run (model, configuration, metrics) and demo-output/network.nir"
 
-test: setup  ## all tests, the real Lava simulator and the real NIR readers included
-	FF2NEURO_REQUIRE_LAVA=1 FF2NEURO_REQUIRE_READERS=1 $(BIN)/python -m pytest
+# Built for this platform only; elsewhere its tests are skipped.
+XYLOSIM := $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),$(VENV)/.xylosim-installed)
+
+test: setup $(XYLOSIM)  ## all tests, the real Lava and Xylo simulators and the real NIR readers included
+	FF2NEURO_REQUIRE_LAVA=1 FF2NEURO_REQUIRE_READERS=1 FF2NEURO_REQUIRE_XYLOSIM=$(if $(XYLOSIM),1,0) $(BIN)/python -m pytest
 
 soak: setup  ## every fault that Lava can have, twenty times
 	SOAK=20 FF2NEURO_REQUIRE_LAVA=1 $(BIN)/python -m pytest tests/integration/test_lava_faults.py
+
+# Slow, to install and to run.
+second-opinion: setup  ## the contract of backends on brian2-loihi, which it installs
+	$(BIN)/ff2neuro backends install brian2-loihi
+	FF2NEURO_REQUIRE_BRIAN2_LOIHI=1 $(BIN)/python -m pytest tests/cross_simulator/test_backend_contract.py -k brian2-loihi
 
 # Readers whose requirements clash with ours. Sinabs without samna, a stub that installs packages when it is imported.
 CONFORMANCE := .conformance
@@ -64,5 +78,5 @@ check: setup  ## style, formatting, types, direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-clean:  ## remove both environments and what the demo made
-	rm -rf $(VENV) $(FF2NEURO_LAVA_ENV) $(CONFORMANCE) demo-output build dist
+clean:  ## remove the environments and what the demo made
+	rm -rf $(VENV) $(FF2NEURO_LAVA_ENV) $(FF2NEURO_XYLOSIM_ENV) $(FF2NEURO_BRIAN2_LOIHI_ENV) $(CONFORMANCE) demo-output build dist

@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,21 @@ from ff2neuro.converters.rate import ConversionConfig, sweep
 from ff2neuro.data import Dataset, load_dataset
 from ff2neuro.dynamics import Reset
 from ff2neuro.files import write_text
-from ff2neuro.hardware.backend import RunConfig, get_backend
+from ff2neuro.hardware.backend import Backend, RunConfig, get_backend
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork, load_model, predict_from_scores
 
 Array = npt.NDArray[Any]
 
 #: Images that are simulated and compared at once: this bounds the memory.
 CHUNK = 200
+#: Training images to calibrate on, as `ff2neuro export` takes by default.
+N_CALIBRATION = 1000
 #: Ways to convert: reset, and initial potential as a fraction of the threshold.
-WAYS: dict[str, tuple[Reset, float]] = {"zero": ("zero", 0.0), "subtract": ("subtract", 0.0), "half": ("subtract", 0.5)}
+WAYS: dict[str, tuple[Reset, float]] = {
+    "zero": ("zero", 0.0),
+    "subtract": ("subtract", 0.5),
+    "subtract-from-0": ("subtract", 0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -76,57 +82,53 @@ class Mean:
     cosine_shuffled: tuple[float, ...]
 
 
-def compare(
-    analog: AnalogNetwork, spiking: SpikingNetwork, config: ConversionConfig, images: Array, labels: Array, run: str
-) -> Row:
-    """Run both networks on all images, a chunk at a time, and compare them."""
-    predictions = np.zeros((2, len(images)), dtype=np.int64)
-    cosines = [[CosineMean() for _ in spiking.layers] for _ in range(2)]
-    n_ties = 0
-    for start, counts in spiking_counts(spiking, images):
-        part = images[start : start + CHUNK]
-        latents = analog.latents(part)
-        theirs = spiking_latents(spiking, counts)
-        spiking_scores = scores(spiking, counts, input_energy(spiking.input_code, part))
-        predictions[0, start : start + CHUNK], _ = predict_from_scores(analog.scores_of_latents(part, latents))
-        predictions[1, start : start + CHUNK], ties = predict_from_scores(spiking_scores)
-        n_ties += ties
-        for layer, (ours, other) in enumerate(zip(latents, theirs, strict=True)):
-            cosines[0][layer].update(ours, other)
+class Comparison:
+    """What one conversion does, added up over chunks of images."""
+
+    def __init__(self, spiking: SpikingNetwork, config: ConversionConfig) -> None:
+        self.spiking, self.config = spiking, config
+        self._graph = to_nir(spiking, "native")
+        self._run = RunConfig(dt=spiking.dt, reset=spiking.reset, v_init=initial_potentials(spiking))
+        self._predictions: list[Array] = []
+        self._cosines = [[CosineMean() for _ in spiking.layers] for _ in range(2)]
+        self._n_ties = 0
+
+    def add(self, backend: Backend, images: Array, latents: list[Array]) -> None:
+        """Run a chunk of images and compare it with what the analog network makes of them."""
+        source = encode(self.spiking.input_code, images, self.spiking.n_time_steps)
+        with backend.run(self._graph, source, self._run) as recording:
+            counts = [recording.counts(name) for name in recording.layer_names]
+        found = scores(self.spiking, counts, input_energy(self.spiking.input_code, images))
+        predictions, ties = predict_from_scores(found)
+        self._predictions.append(predictions)
+        self._n_ties += ties
+        for layer, (ours, other) in enumerate(zip(latents, spiking_latents(self.spiking, counts), strict=True)):
+            self._cosines[0][layer].update(ours, other)
             # Each image against its neighbour's spikes under the same hypothesis.
-            cosines[1][layer].update(ours, np.roll(other, 1, axis=0))
-    right = predictions == labels
-    paired = right[0].astype(float) - right[1]
-    return Row(
-        run=run,
-        widths=analog.widths,
-        seed=int(analog.provenance.get("seed", 0)),
-        reset=config.reset,
-        initial_potential=config.initial_potential,
-        n_time_steps=config.n_time_steps,
-        n_images=len(images),
-        analog_accuracy=float(right[0].mean()),
-        spiking_accuracy=float(right[1].mean()),
-        difference_pp=100 * float(paired.mean()),
-        two_standard_errors_pp=200 * float(paired.std(ddof=1)) / len(images) ** 0.5,
-        agreement=float((predictions[0] == predictions[1]).mean()),
-        n_ties=n_ties,
-        cosine=tuple(mean.result() or 0.0 for mean in cosines[0]),
-        cosine_shuffled=tuple(mean.result() or 0.0 for mean in cosines[1]),
-    )
+            self._cosines[1][layer].update(ours, np.roll(other, 1, axis=0))
 
-
-def spiking_counts(network: SpikingNetwork, images: Array) -> Iterator[tuple[int, list[Array]]]:
-    """Yield the spike counts of all layers for one chunk of images after the other."""
-    source = encode(network.input_code, images, network.n_time_steps)
-    graph = to_nir(network, "native")
-    config = RunConfig(dt=network.dt, reset=network.reset, v_init=initial_potentials(network))
-    with get_backend("reference") as backend:
-        for start in range(0, len(images), CHUNK):
-            n_images = min(CHUNK, len(images) - start)
-            part = replace(source, n_images=n_images, read=lambda a, b, s=start: source.read(s + a, s + b))
-            with backend.run(graph, part, config) as recording:
-                yield start, [recording.counts(name) for name in recording.layer_names]
+    def row(self, run: str, analog: AnalogNetwork, analog_predictions: Array, labels: Array) -> Row:
+        """Return the figures over all chunks."""
+        predictions = np.stack([analog_predictions, np.concatenate(self._predictions)])
+        right = predictions == labels
+        paired = right[0].astype(float) - right[1]
+        return Row(
+            run=run,
+            widths=analog.widths,
+            seed=int(analog.provenance.get("seed", 0)),
+            reset=self.config.reset,
+            initial_potential=self.config.start,
+            n_time_steps=self.config.n_time_steps,
+            n_images=len(labels),
+            analog_accuracy=float(right[0].mean()),
+            spiking_accuracy=float(right[1].mean()),
+            difference_pp=100 * float(paired.mean()),
+            two_standard_errors_pp=200 * float(paired.std(ddof=1)) / len(labels) ** 0.5,
+            agreement=float((predictions[0] == predictions[1]).mean()),
+            n_ties=self._n_ties,
+            cosine=tuple(mean.result() or 0.0 for mean in self._cosines[0]),
+            cosine_shuffled=tuple(mean.result() or 0.0 for mean in self._cosines[1]),
+        )
 
 
 def average(rows: list[Row]) -> list[Mean]:
@@ -191,13 +193,22 @@ def train(widths: str, seed: int, work: Path, data_dir: Path | None, epochs: int
 
 
 def measure(run: Path, data: Dataset, settings: list[ConversionConfig], n_images: int | None) -> Iterator[Row]:
-    """Convert a network in every setting and compare each conversion with it."""
+    """Convert a network in every setting and compare each conversion with it, all on one chunk after the other."""
     analog = load_model(run / "model.h5")
     train_images, _ = data.split("train")
     images, labels = (part[:n_images] for part in data.split("test"))
-    calibration = train_images[np.random.default_rng(1).permutation(len(train_images))[:200]]
-    for config, spiking in sweep(analog, calibration, settings):
-        yield compare(analog, spiking, config, images, labels, str(run))
+    calibration = train_images[np.random.default_rng(1).permutation(len(train_images))[:N_CALIBRATION]]
+    comparisons = [Comparison(spiking, config) for config, spiking in sweep(analog, calibration, settings)]
+    predictions = []
+    with get_backend("reference") as backend:
+        for start in range(0, len(images), CHUNK):
+            part = images[start : start + CHUNK]
+            latents = analog.latents(part)
+            predictions.append(predict_from_scores(analog.scores_of_latents(part, latents))[0])
+            for comparison in comparisons:
+                comparison.add(backend, part, latents)
+    for comparison in comparisons:
+        yield comparison.row(str(run), analog, np.concatenate(predictions), labels)
 
 
 @click.command()
@@ -213,9 +224,9 @@ def measure(run: Path, data: Dataset, settings: list[ConversionConfig], n_images
     "ways",
     type=click.Choice(list(WAYS)),
     multiple=True,
-    default=list(WAYS),
+    default=["zero", "subtract"],
     show_default=True,
-    help="Reset to zero, by subtraction, or by subtraction from half a threshold.",
+    help="Reset to zero; by subtraction from half a threshold; or by subtraction from 0.",
 )
 @click.option("--samples", type=int, help="Test images [default: all].")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("agreement.json"), show_default=True)

@@ -61,6 +61,8 @@ CODE_LENGTH = 100
 #: Label hypotheses under which each image is presented; 1: presentations have nothing in common.
 HYPOTHESES = (10, 1)
 REPETITIONS = 7
+#: Time between two runs [s].
+PAUSE = 0.1
 
 
 class Network:
@@ -263,6 +265,8 @@ def interleaved(simulators: dict[str, Simulator]) -> dict[str, float]:
     best = dict.fromkeys(simulators, float("inf"))
     for _ in range(REPETITIONS):
         for name, run in simulators.items():
+            # The threads of the one before it may still be waiting busily.
+            time.sleep(PAUSE)
             start = time.perf_counter()
             run()
             best[name] = min(best[name], time.perf_counter() - start)

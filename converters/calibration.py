@@ -1,17 +1,18 @@
-"""Threshold balancing: choosing a layer's firing threshold by what it does to the latents."""
+"""Threshold balancing: choosing a layer's firing threshold by what it does to the latents and to the layer's vote."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.converters.population import NeuronModel
+from ff2neuro.converters.target import Target, Trial, least_squares_gain
 from ff2neuro.dynamics import simulate, spike_counts
 from ff2neuro.errors import NetworkError
 
-__all__ = ["MOST_TRIALS", "BalancedThreshold", "balance_threshold", "mean_cosine"]
+__all__ = ["MOST_TRIALS", "BalancedThreshold", "balance_threshold"]
 
 Array = npt.NDArray[Any]
 
@@ -19,11 +20,11 @@ Array = npt.NDArray[Any]
 CURRENT_PERCENTILE = 99.9
 #: Thresholds of the first pass, in units of that current. Below 1 strong neurons saturate; far above, weak ones fall
 #: silent, but a neuron that is reset to zero follows its input more faithfully (its rate is 1/ceil(threshold/input)).
-COARSE = np.geomspace(0.25, 16.0, 10)
+COARSE = np.geomspace(0.1, 16.0, 12)
 #: Thresholds of the second pass, in units of the best of the first: they fill the gaps to its neighbours.
 FINE = (COARSE[1] / COARSE[0]) ** (np.arange(-2, 3) / 3)
 #: How many thresholds a layer needs at most.
-MOST_TRIALS = COARSE.size + FINE.size
+MOST_TRIALS = COARSE.size + FINE.size + 1
 #: Presentations that the first pass looks at.
 COARSE_PRESENTATIONS = 250
 #: How many thresholds in a row have to be worse than the best before larger ones are not tried any more.
@@ -44,6 +45,8 @@ class BalancedThreshold:
         Activity that one spike stands for: least squares of activity on counts.
     cosine : float
         Mean cosine between counts and activity.
+    error : float or None
+        Mean absolute error of the probability that the layer votes with; None if it does not vote.
     spikes : ndarray of bool, shape (n_presentations, n_time_steps, n_neurons)
         What the layer sends, the input of the next one.
     """
@@ -51,12 +54,13 @@ class BalancedThreshold:
     v_threshold: Array
     gain: float
     cosine: float
+    error: float | None
     spikes: npt.NDArray[np.bool_]
 
 
 def balance_threshold(
     currents: Array,
-    activity: Array,
+    target: Target,
     n_time_steps: int,
     model: NeuronModel,
     *,
@@ -64,13 +68,13 @@ def balance_threshold(
     scale: Array | float = 1.0,
     tick: Callable[[], None] | None = None,
 ) -> BalancedThreshold:
-    """Choose the threshold whose spike counts point most nearly in the direction of the analog activity.
+    """Choose the threshold whose spike counts describe the analog layer best, as `Target.choose` says.
 
     Parameters
     ----------
     currents : ndarray of shape (n_presentations, n_time_steps or 1, n_neurons)
         Weighted input of the layer on calibration data, from the spikes of the converted layers before it.
-    activity : ndarray of shape (n_presentations, n_neurons)
+    target : Target
         What the analog layer does on the same data.
     n_time_steps : int
         Number of time steps T.
@@ -94,24 +98,26 @@ def balance_threshold(
         If the layer is silent: nothing in the calibration data excites it.
     """
     positive = (currents * np.asarray(scale, currents.dtype))[currents > 0]
-    if positive.size == 0 or not np.any(activity > 0):
+    if positive.size == 0 or not np.any(target.activity > 0):
         raise NetworkError(
             f"{name} is dead: no neuron of it is active on the calibration data; train the network longer, or "
             "calibrate on data like those that it was trained on"
         )
     unit = float(np.percentile(positive, CURRENT_PERCENTILE)) / np.broadcast_to(scale, (currents.shape[-1],))
-    search = _Search(currents, activity, n_time_steps, model, tick)
+    search = _Search(currents, target, n_time_steps, model, tick)
     stride = -(-len(currents) // COARSE_PRESENTATIONS)
-    coarse = _Search(currents[::stride], activity[::stride], n_time_steps, model, tick).best(unit, COARSE, PATIENCE)
-    multiple, cosine = search.best(unit, coarse[0] * FINE)
-    thresholds = model.thresholds(unit * multiple)
+    coarse = search.every(stride).trials(unit, COARSE, PATIENCE)
+    straightest = min(coarse, key=lambda trial: trial.lost_cosine).multiple
+    # How much of the cosine a threshold may lose is measured against the best of all.
+    fine = np.union1d(target.choose(coarse).multiple * FINE, straightest)
+    thresholds = model.thresholds(unit * target.choose(search.trials(unit, fine)).multiple)
     neurons = model.at(thresholds)
     spikes = np.concatenate([simulate(neurons, chunk, n_time_steps) for chunk in _chunks(currents)])
     counts = spikes.sum(axis=1).astype(np.float64)
     if not counts.any():
         raise NetworkError(f"{name} sends no spike in {n_time_steps} steps at any threshold; use more --steps")
-    gain = float((counts * activity).sum() / (counts**2).sum())
-    return BalancedThreshold(thresholds, gain, cosine, spikes)
+    gain = least_squares_gain(counts, target.activity)
+    return BalancedThreshold(thresholds, gain, target.cosine(counts), target.error(counts), spikes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,53 +125,35 @@ class _Search:
     """The data that thresholds are tried on."""
 
     currents: Array
-    activity: Array
+    target: Target
     n_time_steps: int
     model: NeuronModel
     tick: Callable[[], None] | None
 
-    def best(self, unit: Array, multiples: Array, patience: int | None = None) -> tuple[float, float]:
-        """Return the best multiple of the unit, and its cosine; integers make several multiples the same."""
-        best, best_cosine, worse = float(multiples[0]), -1.0, 0
+    def every(self, stride: int) -> "_Search":
+        """Return a search on every `stride`-th presentation."""
+        return replace(self, currents=self.currents[::stride], target=self.target.every(stride))
+
+    def trials(self, unit: Array, multiples: Array, patience: int | None = None) -> list[Trial]:
+        """Try ascending multiples of the unit; integers make several of them the same."""
+        trials: list[Trial] = []
         tried: Array | None = None
         for multiple in multiples:
             thresholds = self.model.thresholds(unit * multiple)
             if tried is not None and np.array_equal(thresholds, tried):
                 continue
             tried = thresholds
-            cosine = mean_cosine(self._counts(thresholds), self.activity)
+            trials.append(self.target.judge(float(multiple), self._counts(thresholds)))
             if self.tick is not None:
                 self.tick()
-            if cosine > best_cosine:
-                best, best_cosine, worse = float(multiple), cosine, 0
-            else:
-                worse += 1
-            if patience is not None and worse >= patience:
+            losses = [trial.loss for trial in trials]
+            if patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= patience:
                 break
-        return best, best_cosine
+        return trials
 
     def _counts(self, thresholds: Array) -> Array:
         neurons = self.model.at(thresholds)
         return np.concatenate([spike_counts(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)])
-
-
-def mean_cosine(counts: Array, activity: Array) -> float:
-    """Return the mean cosine over presentations; a silent vector counts 0.
-
-    Parameters
-    ----------
-    counts, activity : ndarray of shape (n_presentations, n_neurons)
-        Two descriptions of the same presentations.
-
-    Returns
-    -------
-    float
-        Between 0 and 1 for vectors without negative values.
-    """
-    a, b = counts.astype(np.float64), activity.astype(np.float64)
-    lengths = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    products = (a * b).sum(axis=1)
-    return float(np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0).mean())
 
 
 def _chunks(currents: Array) -> list[Array]:

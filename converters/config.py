@@ -15,6 +15,8 @@ Neuron = Literal["if", "lif"]
 #: Time constant of a leaky membrane, in presentations, unless a leak is given: after one presentation 22 % of its first
 #: step's charge are forgotten.
 PRESENTATIONS_PER_TIME_CONSTANT = 4
+#: Where membranes start unless told otherwise, as a fraction of the threshold.
+DEFAULT_START: dict[Reset, float] = {"zero": 0.0, "subtract": 0.5}
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ class ConversionConfig:
     weight_scale : {"layer", "neuron"}
         Whether all weights of a layer share one quantisation step, or each neuron has its own, and with it a
         threshold of its own, which only the native dialect can say.
-    initial_potential : float
+    initial_potential : float or None
         Membrane potential at the start of a presentation, as a fraction of the threshold, 0 to 1. Half a threshold
-        makes counts round to nearest instead of down; NIR can say only 0.
+        makes counts round to nearest instead of down; NIR can say only 0. None for 1/2 with reset by subtraction,
+        which NIR cannot say either, and 0 with reset to zero.
 
     Raises
     ------
@@ -64,7 +67,7 @@ class ConversionConfig:
     neuron: Neuron = "if"
     leak: int | None = None
     weight_scale: WeightScale = "layer"
-    initial_potential: float = 0.0
+    initial_potential: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_time_steps <= 65535:
@@ -75,7 +78,7 @@ class ConversionConfig:
             raise ConfigurationError(f"input bits are {self.input_bits}; graded input holds 1 to 8")
         if not 0 < self.dt < float("inf"):
             raise ConfigurationError(f"dt is {self.dt} s; it must be positive and finite")
-        if not 0 <= self.initial_potential <= 1:
+        if self.initial_potential is not None and not 0 <= self.initial_potential <= 1:
             raise ConfigurationError(
                 f"the initial potential is {self.initial_potential} of the threshold; it must lie in 0..1"
             )
@@ -107,3 +110,10 @@ class ConversionConfig:
             return 0
         default = round(DECAY_UNITY / (PRESENTATIONS_PER_TIME_CONSTANT * self.n_time_steps))
         return self.leak or max(1, default)
+
+    @property
+    def start(self) -> float:
+        """Membrane potential at the start of a presentation, as a fraction of the threshold."""
+        if self.initial_potential is not None:
+            return self.initial_potential
+        return DEFAULT_START[self.reset]

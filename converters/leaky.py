@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.coding import encode
-from ff2neuro.converters.calibration import mean_cosine
 from ff2neuro.converters.quantisation import largest_code
+from ff2neuro.converters.target import mean_cosine
 from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, FixedPointNeurons, FloatNeurons, Neurons, simulate
 from ff2neuro.errors import DatasetError, NetworkError, RangeError
 from ff2neuro.networks import SpikingLayer, SpikingNetwork
@@ -93,7 +93,8 @@ def quantise_network(network: SpikingNetwork, calibration: Array, bits: int, dt:
         layers.append(replace(layer, weight=best.codes, v_threshold=_thresholds(layer, best.scales) + 0.5))
         notes.append(_note(network, index, bits, best, target))
         own, events = target, best.spikes
-    provenance = {**network.provenance, "converter": "leaky", "weight_bits": bits}
+    made = {"converter": "leaky", "weight_bits": bits, "model_checksum": network.checksum}
+    provenance = {**network.provenance, **made}
     changes: dict[str, Any] = {"layers": tuple(layers), "notes": tuple(notes), "provenance": provenance}
     return replace(network, dt=dt or network.dt, **changes)
 
@@ -102,8 +103,10 @@ def _calibration_events(network: SpikingNetwork, calibration: Array) -> Array:
     """Return input events of shape (n_presentations, n_time_steps, n_inputs)."""
     if len(calibration) == 0:
         raise DatasetError("there are no calibration images; give at least one")
-    n_images = max(1, N_PRESENTATIONS // network.input_code.label_codes.n_classes)
-    source = encode(network.input_code, calibration[:n_images], network.n_time_steps)
+    n_images = min(len(calibration), max(1, N_PRESENTATIONS // network.input_code.label_codes.n_classes))
+    # Spread over all that there are, for files are often sorted by class.
+    chosen = calibration[np.arange(n_images) * len(calibration) // n_images]
+    source = encode(network.input_code, chosen, network.n_time_steps)
     events = source.read(0, source.n_images)
     return events.reshape(-1, *events.shape[2:])
 

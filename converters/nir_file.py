@@ -16,7 +16,7 @@ import nir
 import numpy as np
 
 from ff2neuro.converters.nir_graph import Dialect, linear_name, spikes_name, to_nir
-from ff2neuro.errors import FF2NeuroError, FileFormatError, GraphError
+from ff2neuro.errors import FF2NeuroError, FileFormatError, GraphError, NetworkError
 from ff2neuro.files import Tree, open_hdf5, read_tree, write_bytes, write_tree
 from ff2neuro.networks import SpikingNetwork
 
@@ -233,7 +233,10 @@ def _network(what: str, graph: nir.NIRGraph, tree: dict[str, Any]) -> SpikingNet
         raise FileFormatError(
             f"{what}: the {GROUP!r} group does not fit the graph (no {error}); export the network anew"
         ) from error
-    return SpikingNetwork.from_readout_tree(tree, weights, v_thresholds)
+    try:
+        return SpikingNetwork.from_readout_tree(tree, weights, v_thresholds)
+    except NetworkError as error:
+        raise NetworkError(f"{what}: {error}") from error
 
 
 def _require_same(written: nir.NIRGraph, read: nir.NIRGraph) -> None:

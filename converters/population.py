@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.converters.config import ConversionConfig
-from ff2neuro.dynamics import DECAY_UNITY, STATE_SCALE, FixedPointNeurons, FloatNeurons, Neurons, Reset
+from ff2neuro.dynamics import STATE_SCALE, Neurons, Reset
 from ff2neuro.networks import SpikingLayer
+from ff2neuro.networks.population import layer_neurons, neurons
 
 __all__ = ["NeuronModel"]
 
@@ -39,7 +40,7 @@ class NeuronModel:
     @classmethod
     def of(cls, config: ConversionConfig) -> "NeuronModel":
         """Return the neurons that a conversion asks for."""
-        return cls(config.reset, config.mem_leak, config.initial_potential, integer=config.weight_bits is not None)
+        return cls(config.reset, config.mem_leak, config.start, integer=config.weight_bits is not None)
 
     def thresholds(self, exact: Array) -> Array:
         """Return the thresholds nearest below, in the units of the weights, that these neurons can have.
@@ -74,32 +75,9 @@ class NeuronModel:
         Neurons
             The population.
         """
-        return _neurons(v_threshold, self.v_init(v_threshold), self.leak, self.reset, integer=self.integer)
+        return neurons(v_threshold, self.v_init(v_threshold), self.leak, self.reset, integer=self.integer)
 
     @staticmethod
     def of_layer(layer: SpikingLayer, *, integer: bool) -> Neurons:
         """Return the population of a layer that has been converted."""
-        return _neurons(layer.v_threshold, np.asarray(layer.v_init), layer.leak, layer.reset, integer=integer)
-
-
-def _neurons(v_threshold: Array, v_init: Array, leak: int, reset: Reset, *, integer: bool) -> Neurons:
-    if integer:
-        return FixedPointNeurons(
-            vth=np.floor(v_threshold).astype(np.int64),
-            bias=np.zeros(v_threshold.shape, dtype=np.int64),
-            mem_leak=leak,
-            reset=reset,
-            v_init=np.round(v_init * STATE_SCALE).astype(np.int64),
-        )
-    ones, zeros = np.ones(v_threshold.shape), np.zeros(v_threshold.shape)
-    return FloatNeurons(
-        v_threshold=v_threshold,
-        v_reset=zeros,
-        mem_decay=ones - leak / DECAY_UNITY,
-        mem_gain=ones,
-        syn_decay=zeros,
-        syn_gain=ones,
-        leak=zeros,
-        v_init=v_init,
-        reset=reset,
-    )
+        return layer_neurons(layer, integer=integer)

@@ -1,19 +1,19 @@
 """Conversion to rate-coded integrate-and-fire neurons, with or without leak."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ff2neuro._version import __version__
-from ff2neuro.coding import encode
 from ff2neuro.converters.calibration import MOST_TRIALS, BalancedThreshold, balance_threshold
 from ff2neuro.converters.config import ConversionConfig
 from ff2neuro.converters.late_progress import LateProgress
 from ff2neuro.converters.population import NeuronModel
+from ff2neuro.converters.presentations import present
 from ff2neuro.converters.quantisation import codes_at, largest_code, quantise_layer
+from ff2neuro.converters.target import Target
 from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY
 from ff2neuro.errors import DatasetError, RangeError
 from ff2neuro.networks import AnalogNetwork, InputCode, SpikingLayer, SpikingNetwork
@@ -28,36 +28,14 @@ CURRENT_MARGIN = 1.5
 CURRENT_HEADROOM = 1.02
 #: Spike rate of a full pixel under regular and Bernoulli coding.
 FULL_RATE = 1.0
-#: Presentations that thresholds are balanced on: an image under two hypotheses tells little more than under one.
-MAX_PRESENTATIONS = 1000
-#: Currents of one layer that are held in memory, which leaves fewer presentations where there are many steps; and how
-#: many presentations there are at least.
-MAX_CURRENTS = 2**26
-MIN_PRESENTATIONS = 20
-
-
-@dataclass(frozen=True, eq=False)
-class _Presentations:
-    """Calibration data as the layers see them.
-
-    Attributes
-    ----------
-    events : ndarray of shape (n_presentations, n_time_steps or 1, n_inputs)
-        Input events.
-    activity : list of ndarray of shape (n_presentations, n_neurons)
-        What each layer of the analog network makes of them.
-    """
-
-    events: Array
-    activity: list[Array]
 
 
 def convert(network: AnalogNetwork, calibration: Array, config: ConversionConfig | None = None) -> SpikingNetwork:
     """Convert an analog network to integrate-and-fire neurons, layer by layer.
 
     Each layer's weights are quantised, and its threshold is chosen by how well the spike counts, made from the spikes
-    of the converted layers before it, keep the direction of the analog activity. Scales and thresholds change nothing
-    but the layer's gain, since layers without bias are homogeneous.
+    of the converted layers before it, keep the direction of the analog activity and the probability that follows from
+    it. Scales and thresholds change nothing but the layer's gain, since layers without bias are homogeneous.
 
     Parameters
     ----------
@@ -88,15 +66,16 @@ def convert(network: AnalogNetwork, calibration: Array, config: ConversionConfig
     if len(calibration) == 0:
         raise DatasetError("there are no calibration images; give at least one")
     code = _input_code(network, config)
-    presentations = _present(network, code, calibration, config)
+    presentations = present(network, code, calibration, config)
     layers, notes = [], _input_notes(code, config)
-    events = presentations.events
+    events, before = presentations.events, None
     with LateProgress("balancing thresholds", len(network.weights) * MOST_TRIALS, "thresholds") as progress:
-        for index, (weight, activity) in enumerate(zip(network.weights, presentations.activity, strict=True)):
-            layer, balanced, note = _convert_layer(index, weight, events, activity, config, progress)
+        for index, weight in enumerate(network.weights):
+            target = presentations.target(index, before)
+            layer, balanced, note = _convert_layer(index, weight, events, target, config, progress)
             layers.append(layer)
             notes.append(note)
-            events = balanced.spikes
+            events, before = balanced.spikes, balanced.spikes.sum(axis=1) * balanced.gain
             progress.reach((index + 1) * MOST_TRIALS)
     return SpikingNetwork(
         layers=tuple(layers),
@@ -140,29 +119,15 @@ def sweep(
         yield config, convert(network, calibration, config)
 
 
-def _present(network: AnalogNetwork, code: InputCode, images: Array, config: ConversionConfig) -> _Presentations:
-    """Encode the images under all hypotheses, and keep as many presentations as thresholds need."""
-    n_classes = network.n_classes
-    room = MAX_CURRENTS // (config.n_time_steps * max(network.widths))
-    n_presentations = min(MAX_PRESENTATIONS, max(MIN_PRESENTATIONS, room))
-    n_images = min(len(images), n_presentations)
-    images = images[np.linspace(0, len(images) - 1, n_images).astype(int)]
-    source = encode(code, images, config.n_time_steps)
-    # Each image comes under as many hypotheses as there is room for, and all hypotheses come equally often.
-    per_image = max(1, min(n_classes, n_presentations // n_images))
-    hypotheses = (np.arange(n_images)[:, None] * per_image + np.arange(per_image)) % n_classes
-    rows = np.arange(n_images)[:, None]
-    events = source.read(0, n_images)[rows, hypotheses]
-    activity = [latent[rows, hypotheses] for latent in network.latents(images)]
-    return _Presentations(
-        events.reshape(-1, *events.shape[2:]), [latent.reshape(-1, latent.shape[-1]) for latent in activity]
-    )
-
-
 def _convert_layer(
-    index: int, weight: Array, events: Array, activity: Array, config: ConversionConfig, progress: LateProgress
+    index: int,
+    weight: Array,
+    events: Array,
+    target: Target,
+    config: ConversionConfig,
+    progress: LateProgress,
 ) -> tuple[SpikingLayer, BalancedThreshold, str]:
-    """Quantise a layer's weights and balance its threshold."""
+    """Quantise a layer's weights and balance its threshold towards its target."""
     name, model = f"layer {index}", NeuronModel.of(config)
     codes, scale = np.asarray(weight, np.float64), np.ones(len(weight))
     if config.weight_bits is not None:
@@ -171,7 +136,7 @@ def _convert_layer(
     if config.weight_bits is not None:
         _check_range(name, codes, currents, hidden=index > 0)
     balanced = balance_threshold(
-        currents, activity, config.n_time_steps, model, name=name, scale=scale, tick=progress.tick
+        currents, target, config.n_time_steps, model, name=name, scale=scale, tick=progress.tick
     )
     layer = SpikingLayer(
         weight=codes,
@@ -250,8 +215,9 @@ def _layer_note(name: str, balanced: BalancedThreshold, config: ConversionConfig
     low, high = float(balanced.v_threshold.min()), float(balanced.v_threshold.max())
     threshold = f"threshold {low:g}" if low == high else f"thresholds {low:g} to {high:g}"
     leak = f", leak {config.mem_leak}/{DECAY_UNITY} per step" if config.mem_leak else ""
-    start = f", potential starts at {config.initial_potential:g} of the threshold" if config.initial_potential else ""
+    start = f", potential starts at {config.start:g} of the threshold" if config.start else ""
+    voted = "" if balanced.error is None else f", mean error of the probability {balanced.error:.4f}"
     return (
         f"{name}: {bits}{rounding}, {threshold}, reset {config.reset}{leak}{start}: mean cosine between counts and "
-        f"analog activity {balanced.cosine:.4f} on calibration data"
+        f"analog activity {balanced.cosine:.4f}{voted} on calibration data"
     )

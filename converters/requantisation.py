@@ -1,5 +1,6 @@
 """Quantising a NIR graph that was made elsewhere, so that fixed-point machines take it."""
 
+from dataclasses import replace
 from typing import Any
 
 import nir
@@ -13,6 +14,10 @@ __all__ = ["quantise_graph"]
 
 Array = npt.NDArray[Any]
 
+_WEIGHTED = (nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d)
+#: Nodes that keep integers integers.
+_UNCHANGED = (nir.Flatten, nir.SumPool2d)
+
 
 def quantise_graph(graph: nir.NIRGraph, bits: int, dt: float) -> tuple[nir.NIRGraph, list[str]]:
     """Round weights to integer codes and thresholds to k + 1/2, layer by layer.
@@ -24,7 +29,8 @@ def quantise_graph(graph: nir.NIRGraph, bits: int, dt: float) -> tuple[nir.NIRGr
     Parameters
     ----------
     graph : nir.NIRGraph
-        Pairs of a Linear or Affine node and an IF, LIF or CubaLIF node that resets to 0 and leaks to 0; left untouched.
+        Pairs of a Linear, Affine, Conv1d or Conv2d node and an IF, LIF or CubaLIF node that resets to 0 and leaks to 0,
+        with Flatten and SumPool2d nodes between pairs; left untouched.
     bits : int
         Width of a code, sign included.
     dt : float
@@ -46,18 +52,22 @@ def quantise_graph(graph: nir.NIRGraph, bits: int, dt: float) -> tuple[nir.NIRGr
     nodes: dict[str, nir.NIRNode] = {}
     notes = []
     for name, node in graph.nodes.items():
-        if isinstance(node, (nir.Input, nir.Output)):
+        if isinstance(node, (nir.Input, nir.Output, *_UNCHANGED)):
             nodes[name] = node
         elif isinstance(node, (nir.IF, nir.LIF, nir.CubaLIF)):
             source = before.get(name, "")
             linear = graph.nodes.get(source)
-            if not isinstance(linear, (nir.Linear, nir.Affine)):
-                raise GraphError(f"node {name!r} follows no Linear or Affine node; only such pairs are quantised")
+            if not isinstance(linear, _WEIGHTED):
+                raise GraphError(
+                    f"node {name!r} follows no Linear, Affine, Conv1d or Conv2d node; only such pairs are quantised"
+                )
             nodes[source], nodes[name], note = _pair(source, linear, name, node, bits, dt)
             notes.append(note)
-        elif not isinstance(node, (nir.Linear, nir.Affine)):
+        elif not isinstance(node, _WEIGHTED):
             kind = type(node).__name__
-            raise GraphError(f"node {name!r} is a {kind}; only Linear, Affine, IF, LIF and CubaLIF are quantised")
+            raise GraphError(
+                f"node {name!r} is a {kind}; only Linear, Affine, Conv1d, Conv2d, IF, LIF and CubaLIF are quantised"
+            )
     ordered = {name: nodes[name] for name in graph.nodes if name in nodes}
     if set(ordered) != set(graph.nodes):
         lost = sorted(set(graph.nodes) - set(ordered))[0]
@@ -74,7 +84,8 @@ def _pair(
     leak, gain = _leak_and_gain(name, neuron, dt)
     if np.any(getattr(linear, "bias", 0)):
         raise GraphError(f"node {source!r} has a bias, which is not quantised; fold it into the thresholds or drop it")
-    codes, scale = quantise(linear.weight * gain[:, None], bits, f"node {source!r}")
+    weight = linear.weight * _beside_weights(name, gain, linear)
+    codes, scale = quantise(weight, bits, f"node {source!r}")
     exact = np.broadcast_to(neuron.v_threshold, leak.shape) / scale
     if exact.min() < 0.5:
         raise GraphError(f"node {name!r}: the threshold is below half a weight step at {bits} bits; use more bits")
@@ -91,9 +102,26 @@ def _pair(
         v_reset=0 * ones,
         w_in=ones.copy(),
     )
-    error = float(np.abs(codes * scale - linear.weight * gain[:, None]).max() / scale)
+    error = float(np.abs(codes * scale - weight).max() / scale)
     note = f"{source}: {bits}-bit weights, scale {scale:.6g}, largest rounding error {error:.3f} of a step"
-    return nir.Linear(weight=codes), cuba, note
+    return _with_weight(linear, codes), cuba, note
+
+
+def _with_weight(linear: nir.NIRNode, codes: Array) -> nir.NIRNode:
+    if isinstance(linear, (nir.Linear, nir.Affine)):
+        return nir.Linear(weight=codes)
+    return replace(linear, weight=codes, bias=np.zeros(len(codes)))
+
+
+def _beside_weights(name: str, gain: Array, linear: nir.NIRNode) -> Array:
+    """Return what a neuron makes of its input in the shape of the weights that lead to it."""
+    if isinstance(linear, (nir.Linear, nir.Affine)):
+        return gain[:, None]
+    # Neurons at all places of a channel share its weights.
+    per_channel = np.reshape(gain, (len(gain), -1))
+    if np.any(per_channel != per_channel[:, :1]):
+        raise GraphError(f"node {name!r}: r or tau differs within a channel of a convolution; this is not quantised")
+    return per_channel[:, :1].reshape(-1, *(1,) * (linear.weight.ndim - 1))
 
 
 def _leak_and_gain(name: str, neuron: nir.NIRNode, dt: float) -> tuple[Array, Array]:

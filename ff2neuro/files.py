@@ -178,7 +178,7 @@ class SafeFile(io.RawIOBase):
 
 
 @contextmanager
-def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
+def open_hdf5(path: Path, what: str, advice: str = "write it anew") -> Iterator[h5py.File]:
     """Open an HDF5 file for reading, turning what h5py raises into a sentence.
 
     Parameters
@@ -187,6 +187,8 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
         File to open.
     what : str
         What the caller expects it to be ("model file", ...), for the message.
+    advice : str
+        What to do about a damaged one, for the message.
 
     Yields
     ------
@@ -206,15 +208,15 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except OSError as error:
         raise FileFormatError(
-            f"{what} {path} cannot be read as HDF5: it is of another kind, or damaged or truncated; write it anew"
+            f"{what} {path} cannot be read as HDF5: it is of another kind, or damaged or truncated; {advice}"
         ) from error
     with file:
         try:
             yield file
-        except (OSError, KeyError, RuntimeError) as error:
+        except (OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, (OutputError, FileFormatError)) or type(error).__module__.startswith("ff2neuro"):
                 raise
-            raise FileFormatError(f"{what} {path} is damaged or incomplete: {error}; write it anew") from error
+            raise FileFormatError(f"{what} {path} is damaged or incomplete: {error}; {advice}") from error
 
 
 def write_tree(group: h5py.Group, tree: Tree, *, compress: bool = True) -> None:

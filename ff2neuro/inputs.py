@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ff2neuro.errors import ConfigurationError
 
-__all__ = ["DIGEST_BYTES", "InputSource", "count_events", "digest_events"]
+__all__ = ["DIGEST_BYTES", "InputSource", "count_events", "describe_events", "digest_events"]
 
 #: Length of the digest of an image's events: enough that no two images share one by chance.
 DIGEST_BYTES = 16
@@ -145,14 +145,14 @@ def _canonical_bytes(image: npt.NDArray[Any]) -> bytes:
         image = small if np.array_equal(small, image) else image.astype(np.float64) + 0.0
     if image.dtype == np.uint8 and image.max(initial=0) <= 1:
         # Spikes are many, and eight times fewer bytes are hashed.
-        return _described("bits", image.shape) + np.packbits(image).tobytes()
-    return _described(image.dtype.str, image.shape) + image.tobytes()
+        return describe_events("bits", image.shape) + np.packbits(image).tobytes()
+    return describe_events(image.dtype.str, image.shape) + image.tobytes()
 
 
 def _bytes_of_small(events: npt.NDArray[np.uint8]) -> Iterator[bytes]:
     """`_canonical_bytes` of every image, most of its work done for all of them at once."""
     shape = events.shape[1:]
-    bits, values = _described("bits", shape), _described(events.dtype.str, shape)
+    bits, values = describe_events("bits", shape), describe_events(events.dtype.str, shape)
     flat = events.reshape(len(events), math.prod(shape))
     binary = flat.max(axis=1, initial=0) <= 1
     # Few images that change do so after the second step only.
@@ -169,7 +169,21 @@ def _repeats(image: npt.NDArray[Any]) -> bool:
     return image.shape[1] > 1 and bool((image == image[:, :1]).all())
 
 
-def _described(kind: str, shape: tuple[int, ...]) -> bytes:
+def describe_events(kind: str, shape: tuple[int, ...]) -> bytes:
+    """Return what goes before the content of an image in its digest.
+
+    Parameters
+    ----------
+    kind : str
+        ``"bits"`` for events of 0 and 1, eight to a byte; else the data type.
+    shape : tuple of int
+        Shape of the content.
+
+    Returns
+    -------
+    bytes
+        The description.
+    """
     return repr((kind, shape)).encode()
 
 

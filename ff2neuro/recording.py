@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -16,14 +15,11 @@ import numpy.typing as npt
 from ff2neuro.errors import ConfigurationError, FileFormatError
 from ff2neuro.files import SafeFile, atomic_path
 from ff2neuro.inputs import DIGEST_BYTES, count_events, digest_events
+from ff2neuro.recording_header import Kind, RecordingHeader, read_header, write_header
 
 __all__ = ["Kind", "Recording", "RecordingHeader", "RecordingWriter"]
 
-Kind = Literal["counts", "spikes"]
 Array = npt.NDArray[Any]
-
-FORMAT = "ff2neuro-recording"
-FORMAT_VERSION = 1
 
 LARGEST_BYTE = 255
 #: Size of the pieces that HDF5 compresses and reads [byte].
@@ -33,40 +29,6 @@ HDF5_CHUNK_BYTES = 2**17
 _memory_names = count()
 
 
-@dataclass(frozen=True)
-class RecordingHeader:
-    """What every reader of a recording must know.
-
-    Attributes
-    ----------
-    layers : mapping of str to int
-        Number of neurons of every recorded layer, in the order of the network, by the name of its neuron node.
-    n_images, n_hypotheses, n_time_steps : int
-        Sizes of the axes.
-    kind : {"counts", "spikes"}
-        Whether spikes are summed over time.
-    backend, backend_version : str
-        The machine.
-    arithmetic : {"fixed", "float"}
-        Which of the two arithmetics of `ff2neuro.dynamics` the machine used.
-    dt : float
-        Length of a time step [s].
-    states : bool
-        Whether u and v of every step are there as well.
-    """
-
-    layers: Mapping[str, int]
-    n_images: int
-    n_hypotheses: int
-    n_time_steps: int
-    kind: Kind
-    backend: str
-    backend_version: str
-    arithmetic: str
-    dt: float
-    states: bool = False
-
-
 class Recording:
     """Spikes of every layer, read from HDF5 as they are asked for.
 
@@ -74,6 +36,8 @@ class Recording:
     ----------
     file : h5py.File
         Open file, closed by `close`.
+    header : RecordingHeader, optional
+        What the file says of itself, where it is known; read from the file by default.
 
     Raises
     ------
@@ -81,31 +45,9 @@ class Recording:
         If the file is not a recording, or one of a newer format.
     """
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: h5py.File, header: RecordingHeader | None = None) -> None:
         self._file = file
-        if file.attrs.get("format") != FORMAT:
-            raise FileFormatError(f"{file.filename} is not a recording of ff2neuro; make one with `ff2neuro run`")
-        version = int(file.attrs["format_version"])
-        if version > FORMAT_VERSION:
-            raise FileFormatError(
-                f"{file.filename} has recording format {version}, this version reads up to {FORMAT_VERSION}; "
-                "upgrade ff2neuro"
-            )
-        names = [str(name) for name in file.attrs["layers"]]
-        kind: Kind = "spikes" if file.attrs["kind"] == "spikes" else "counts"
-        first = file[f"layers/{names[0]}/{kind}"]
-        self.header = RecordingHeader(
-            layers={name: int(file[f"layers/{name}/{kind}"].shape[-1]) for name in names},
-            n_images=int(first.shape[0]),
-            n_hypotheses=int(first.shape[1]),
-            n_time_steps=int(file.attrs["n_time_steps"]),
-            kind=kind,
-            backend=str(file.attrs["backend"]),
-            backend_version=str(file.attrs["backend_version"]),
-            arithmetic=str(file.attrs["arithmetic"]),
-            dt=float(file.attrs["dt"]),
-            states=bool(file.attrs["states"]),
-        )
+        self.header = header or read_header(file)
 
     @classmethod
     def open(cls, path: Path | str) -> "Recording":
@@ -139,7 +81,7 @@ class Recording:
         """Names of the recorded layers, in the order of the network."""
         return list(self.header.layers)
 
-    def counts(self, layer: str, start: int = 0, stop: int | None = None) -> Array:
+    def counts(self, layer: str, start: int = 0, stop: int | None = None, *, partial: bool = False) -> Array:
         """Read spike counts.
 
         Parameters
@@ -148,12 +90,24 @@ class Recording:
             Name of the layer.
         start, stop : int, optional
             Range of images; all by default.
+        partial : bool
+            Whether presentations that were stopped early are welcome: their counts are those of `steps` steps only.
 
         Returns
         -------
         ndarray of int, shape (stop - start, n_hypotheses, n_neurons)
             Number of spikes of each neuron in each presentation.
+
+        Raises
+        ------
+        ConfigurationError
+            If the machine could stop presentations early and `partial` does not welcome them.
         """
+        if self.header.early_exit and not partial:
+            raise ConfigurationError(
+                "this recording was made with an early exit: hypotheses that could not win have counts of fewer steps, "
+                "which are no latents; run again without --early-exit"
+            )
         data: Array = self._file[f"layers/{layer}/{self.header.kind}"][start:stop]
         return data.astype(np.uint16) if self.header.kind == "counts" else data.sum(axis=2, dtype=np.uint16)
 
@@ -209,6 +163,14 @@ class Recording:
         return data
 
     @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        """Number of steps that were simulated, of shape (n_images, n_hypotheses); T where nothing was left out."""
+        if not self.header.early_exit:
+            shape = (self.header.n_images, self.header.n_hypotheses)
+            return np.full(shape, self.header.n_time_steps, dtype=np.int64)
+        return np.asarray(self._file["steps"], dtype=np.int64)
+
+    @property
     def input_digests(self) -> npt.NDArray[np.uint8] | None:
         """Digest of the events of every image, of shape (n_images, 16); None if the machine noted none."""
         return np.asarray(self._file["inputs/digests"]) if "inputs" in self._file else None
@@ -256,7 +218,7 @@ class RecordingWriter:
         self._disk: SafeFile | None = None
         self._digests = np.zeros((header.n_images, DIGEST_BYTES), dtype=np.uint8)
         self._n_events = np.zeros(header.n_images, dtype=np.int64)
-        self._n_noted = 0
+        self._noted = np.zeros(header.n_images, dtype=bool)
 
     def __enter__(self) -> "RecordingWriter":
         if self._path is None:
@@ -281,18 +243,11 @@ class RecordingWriter:
 
     def _prepare(self, file: h5py.File) -> None:
         header = self.header
-        file.attrs.update(
-            format=FORMAT,
-            format_version=FORMAT_VERSION,
-            layers=list(header.layers),
-            kind=header.kind,
-            n_time_steps=header.n_time_steps,
-            backend=header.backend,
-            backend_version=header.backend_version,
-            arithmetic=header.arithmetic,
-            dt=header.dt,
-            states=header.states,
-        )
+        # In memory nobody reads it: `finish` hands it on.
+        if self._path is not None:
+            write_header(file, header)
+        if header.early_exit:
+            file.create_dataset("steps", (header.n_images, header.n_hypotheses), np.uint16)
         for name, n_neurons in header.layers.items():
             group = file.create_group(f"layers/{name}")
             for dataset, dtype, stepwise in self._datasets():
@@ -316,6 +271,7 @@ class RecordingWriter:
         start: int,
         spikes: Mapping[str, Array],
         states: Mapping[str, Sequence[Array]] | None = None,
+        steps: Array | None = None,
     ) -> None:
         """Write a chunk of images.
 
@@ -328,6 +284,8 @@ class RecordingWriter:
             (n, n_hypotheses, n_neurons) if the recording is one of counts.
         states : mapping of str to (u, v), optional
             For every layer two arrays of shape (n, n_hypotheses, n_time_steps, n_neurons).
+        steps : ndarray of int, shape (n, n_hypotheses), optional
+            How many steps were simulated; needed if the machine could stop early.
         """
         if self._file is None:
             raise RuntimeError("a RecordingWriter is used inside a `with` block")
@@ -340,6 +298,8 @@ class RecordingWriter:
         for name, (u, v) in (states or {}).items():
             self._file[f"layers/{name}/u"][start : start + len(u)] = u
             self._file[f"layers/{name}/v"][start : start + len(v)] = v
+        if self.header.early_exit:
+            self._file["steps"][start : start + len(np.asarray(steps))] = steps
         if self._disk is not None:
             self._disk.check()
 
@@ -353,13 +313,29 @@ class RecordingWriter:
         events : ndarray of shape (n, n_hypotheses, n_time_steps or 1, n_inputs)
             Input events as `InputSource.chunks` gives them.
         """
-        stop = start + len(events)
-        self._digests[start:stop] = digest_events(events)
-        self._n_events[start:stop] = count_events(events, self.header.n_time_steps)
-        self._n_noted += len(events)
+        self.note_inputs(start, digest_events(events), count_events(events, self.header.n_time_steps))
+
+    def note_inputs(self, start: int, digests: npt.NDArray[np.uint8], n_events: npt.NDArray[np.int64]) -> None:
+        """Note what a chunk of images was given, for those who digest and count it themselves.
+
+        Several threads may do so at a time.
+
+        Parameters
+        ----------
+        start : int
+            Index of the first image of the chunk.
+        digests : ndarray of uint8, shape (n, DIGEST_BYTES)
+            As `ff2neuro.inputs.digest_events`.
+        n_events : ndarray of int, shape (n,)
+            As `ff2neuro.inputs.count_events`.
+        """
+        stop = start + len(digests)
+        self._digests[start:stop] = digests
+        self._n_events[start:stop] = n_events
+        self._noted[start:stop] = True
 
     def _write_noted_inputs(self) -> None:
-        if self._file is not None and 0 < self._n_noted == self.header.n_images:
+        if self._file is not None and self._noted.size and self._noted.all():
             self._file["inputs/digests"] = self._digests
             self._file["inputs/n_events"] = self._n_events
 
@@ -384,7 +360,7 @@ class RecordingWriter:
             return Recording.open(self._path)
         if self._file is None:
             raise RuntimeError("a RecordingWriter is used inside a `with` block")
-        return Recording(self._file)
+        return Recording(self._file, self.header)
 
 
 def _compressed(shape: tuple[int, ...], dtype: npt.DTypeLike) -> dict[str, Any]:

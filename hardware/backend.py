@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ff2neuro.dynamics import Reset
 from ff2neuro.errors import ConfigurationError
+from ff2neuro.hardware.early_exit import ScoreBounds
 from ff2neuro.hardware.plugins import load_plugin, origin_of, plugin_names, plugins_named
 from ff2neuro.inputs import InputSource
 from ff2neuro.recording import Kind, Recording, RecordingHeader
@@ -26,6 +27,7 @@ _BACKENDS = {
     "lava": ("ff2neuro.hardware.lava_backend.backend", "LavaBackend"),
     "snntorch": ("ff2neuro.hardware.snntorch_backend.backend", "SnnTorchBackend"),
     "brian2-loihi": ("ff2neuro.hardware.brian2_loihi_backend.backend", "Brian2LoihiBackend"),
+    "xylosim": ("ff2neuro.hardware.xylosim_backend.backend", "XylosimBackend"),
 }
 
 
@@ -48,6 +50,9 @@ class RunConfig:
     v_init : mapping of str to ndarray of shape (n_neurons,)
         Membrane potential at the start of every presentation, by the name of the layer, in the units of its weights;
         0 for layers that are not named, which is all that NIR can express.
+    early_exit : callable or None
+        What counts make of the score of a hypothesis: with it, a machine whose `Backend.stops_early` is true simulates
+        no further what can no longer win, and the recording says what it left out.
 
     Raises
     ------
@@ -61,6 +66,7 @@ class RunConfig:
     states: bool = False
     time_limit: float | None = None
     v_init: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict, compare=False)
+    early_exit: ScoreBounds | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.dt < float("inf"):
@@ -75,6 +81,8 @@ class Backend(ABC):
 
     #: Name on the command line.
     name: str
+    #: Whether the machine can stop hypotheses that can no longer win.
+    stops_early: bool = False
 
     @property
     @abstractmethod
@@ -101,7 +109,13 @@ class Backend(ABC):
         -------
         RecordingHeader
             The header, with this machine's name and version.
+
+        Raises
+        ------
+        ConfigurationError
+            If an early exit is asked of a machine that has none, or where there is nothing to decide.
         """
+        self.check_early_exit(inputs, config)
         return RecordingHeader(
             layers=layers,
             n_images=inputs.n_images,
@@ -113,7 +127,38 @@ class Backend(ABC):
             arithmetic=arithmetic,
             dt=config.dt,
             states=config.states,
+            early_exit=config.early_exit is not None,
         )
+
+    def check_early_exit(self, inputs: InputSource, config: RunConfig) -> None:
+        """Refuse an early exit that cannot be had.
+
+        Parameters
+        ----------
+        inputs : InputSource
+            Input events.
+        config : RunConfig
+            What the graph does not say.
+
+        Raises
+        ------
+        ConfigurationError
+            If an early exit is asked of a machine that has none, where there is nothing to decide, or with a recording
+            that has no room for what is left out.
+        """
+        if config.early_exit is None:
+            return
+        if not self.stops_early:
+            raise ConfigurationError(
+                f"backend {self.name!r} cannot stop hypotheses early; leave the early exit out or use the reference"
+            )
+        if inputs.n_hypotheses < 2:
+            raise ConfigurationError(
+                f"the input has {inputs.n_hypotheses} hypothesis per image, so that an early exit has nothing to "
+                "decide; it needs at least 2: a network that classifies in one pass has none"
+            )
+        if config.record != "counts" or config.states:
+            raise ConfigurationError("an early exit leaves steps out, so that only counts can be recorded with it")
 
     @abstractmethod
     def run(

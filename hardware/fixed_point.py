@@ -10,7 +10,14 @@ from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, STATE_SCALE, FixedPoin
 from ff2neuro.errors import GraphError, RangeError
 from ff2neuro.hardware.chain import Chain, ChainLayer
 
-__all__ = ["FixedPointLayer", "check_currents", "check_fan_in", "fixed_point_layers", "why_not_fixed_point"]
+__all__ = [
+    "FixedPointLayer",
+    "check_currents",
+    "check_fan_in",
+    "exact_layers",
+    "fixed_point_layers",
+    "why_not_fixed_point",
+]
 
 Array = npt.NDArray[Any]
 
@@ -84,6 +91,22 @@ def fixed_point_layers(chain: Chain) -> tuple[FixedPointLayer, ...]:
     obstacle = why_not_fixed_point(chain)
     if obstacle:
         raise GraphError(f"{obstacle}; quantise the graph first: ff2neuro export FILE.nir --weight-bits 8")
+    return exact_layers(chain)
+
+
+def exact_layers(chain: Chain) -> tuple[FixedPointLayer, ...]:
+    """Translate a chain of which it is known that nothing keeps it from running in fixed point.
+
+    Parameters
+    ----------
+    chain : Chain
+        Layers with discrete parameters, for which `why_not_fixed_point` gives None.
+
+    Returns
+    -------
+    tuple of FixedPointLayer
+        The same layers.
+    """
     return tuple(
         FixedPointLayer(
             name=layer.name,

@@ -4,13 +4,14 @@ What a reader does is written down as rules (`ff2neuro.hardware.reader_rules`), 
 conformance test runs them again and compares what each did with what is stated here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
 from ff2neuro.dynamics import DECAY_UNITY, Reset
 from ff2neuro.errors import FF2NeuroError
@@ -25,6 +26,7 @@ from ff2neuro.inputs import InputSource
 __all__ = ["Statement", "Status", "statement", "statements", "type_error"]
 
 Status = Literal["same", "differs", "fails"]
+InitialPotentials = Mapping[str, npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class Statement:
     reasons: tuple[str, ...]
 
 
-def statements(graph: nir.NIRGraph, dt: float, reset: Reset = "zero", *, at_rest: bool = True) -> list[Statement]:
+def statements(
+    graph: nir.NIRGraph, dt: float, reset: Reset = "zero", v_init: InitialPotentials | None = None
+) -> list[Statement]:
     """Say what each reader makes of a graph.
 
     Parameters
@@ -58,8 +62,8 @@ def statements(graph: nir.NIRGraph, dt: float, reset: Reset = "zero", *, at_rest
         Length of a time step [s].
     reset : {"zero", "subtract"}
         What a spike does to the membrane potential; NIR cannot say "subtract".
-    at_rest : bool
-        Whether every neuron starts at 0; NIR cannot say anything else.
+    v_init : mapping of str to ndarray of shape (n_neurons,), optional
+        Membrane potential at the start by the name of the layer, as in `RunConfig`; NIR cannot say any but 0.
 
     Returns
     -------
@@ -75,9 +79,9 @@ def statements(graph: nir.NIRGraph, dt: float, reset: Reset = "zero", *, at_rest
     """
     chain = read_chain(graph, dt, reset)
     places = _places(graph, chain, dt)
-    unsaid = _unsaid(reset, at_rest)
+    unsaid = _unsaid(reset, v_init or {})
     foreign = [_foreign(reader, chain, places, unsaid) for reader in READERS if reader.name != "lava"]
-    return [_lava(graph, chain, dt, reset, at_rest), *foreign]
+    return [_lava(graph, chain, RunConfig(dt=dt, reset=reset, v_init=v_init or {})), *foreign]
 
 
 def statement(name: str, graph: nir.NIRGraph, dt: float, reset: Reset = "zero") -> Statement:
@@ -102,7 +106,7 @@ def statement(name: str, graph: nir.NIRGraph, dt: float, reset: Reset = "zero") 
     """
     (reader,) = (each for each in READERS if each.name == name)
     chain = read_chain(graph, dt, reset)
-    return _foreign(reader, chain, _places(graph, chain, dt), _unsaid(reset, at_rest=True))
+    return _foreign(reader, chain, _places(graph, chain, dt), _unsaid(reset, {}))
 
 
 def type_error(graph: nir.NIRGraph) -> str | None:
@@ -142,12 +146,12 @@ def _places(graph: nir.NIRGraph, chain: Chain, dt: float) -> list[Place]:
     return places
 
 
-def _unsaid(reset: Reset, at_rest: bool) -> list[str]:
+def _unsaid(reset: Reset, v_init: InitialPotentials) -> list[str]:
     """List what the network does and NIR cannot say, so that no foreign reader does it."""
     unsaid = []
     if reset == "subtract":
         unsaid.append("the network resets by subtraction, which NIR cannot say; this reader resets to a value")
-    if not at_rest:
+    if any(np.any(potentials) for potentials in v_init.values()):
         unsaid.append("the network's neurons start at other potentials than 0, which NIR cannot say")
     return unsaid
 
@@ -175,19 +179,17 @@ def _precision(chain: Chain) -> tuple[str, ...]:
     return ()
 
 
-def _lava(graph: nir.NIRGraph, chain: Chain, dt: float, reset: Reset, at_rest: bool) -> Statement:
+def _lava(graph: nir.NIRGraph, chain: Chain, config: RunConfig) -> Statement:
     """Say what this package's Lava backend makes of the graph, with integer input in Lava's range."""
     from ff2neuro.hardware.lava_backend.limits import lava_layers
 
     (reader,) = (each for each in READERS if each.name == "lava")
-    if not at_rest:
-        return Statement(reader, "fails", ("the network's neurons start at other potentials than 0",))
     nothing = InputSource.from_array(np.zeros((0, 1, 1, chain.n_inputs), dtype=np.int64))
     try:
-        layers = lava_layers(graph, nothing, RunConfig(dt=dt, reset=reset))
+        layers = lava_layers(graph, nothing, config)
     except FF2NeuroError as error:
         return Statement(reader, "fails", (str(error),))
-    if reset == "subtract":
+    if config.reset == "subtract":
         return Statement(reader, "differs", (_SUBTRACTS_INTEGER,))
     leaky = [layer.name for layer in layers if layer.neurons.mem_leak or layer.neurons.syn_leak != DECAY_UNITY]
     if leaky:

@@ -171,7 +171,11 @@ class ShardedBackend(Backend):
         ------
         BackendError
             If a worker is lost, again and again.
+        ConfigurationError
+            If an early exit is asked for.
         """
+        if config is not None and config.early_exit is not None:
+            raise ConfigurationError("an early exit does not run in shards; leave --processes and --scheduler out")
         if self._client is None:
             with self:
                 return self.run(graph, inputs, config, out)

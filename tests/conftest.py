@@ -9,7 +9,11 @@ import pytest
 
 from ff2neuro.cli.main import main
 from ff2neuro.errors import BackendMissingError
-from ff2neuro.hardware.lava_backend.environment import find_interpreter
+from ff2neuro.hardware.lava_backend.environment import LAVA
+
+# A shell that starts the tests in the background makes them, and the programs that they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -57,7 +61,7 @@ def digits_run(tmp_path_factory):
 def lava():
     """Return the interpreter that has Lava; skip without one, unless FF2NEURO_REQUIRE_LAVA=1 says that it must be."""
     try:
-        return find_interpreter()
+        return LAVA.find_interpreter()
     except BackendMissingError as error:
         if os.environ.get("FF2NEURO_REQUIRE_LAVA") == "1":
             pytest.fail(str(error))

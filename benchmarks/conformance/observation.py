@@ -13,9 +13,8 @@ from ff2neuro.hardware.backend import Backend, RunConfig
 from ff2neuro.hardware.portability import Status
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.inputs import InputSource
-from ff2neuro.recording import Recording
 
-__all__ = ["Observation", "observe", "observe_backend", "reference_spikes"]
+__all__ = ["Observation", "compare", "observe", "observe_backend", "recorded_spikes", "reference_spikes"]
 
 Array = npt.NDArray[Any]
 
@@ -39,40 +38,39 @@ def observe(case: Case, reader: str, events: Array | None = None) -> Observation
     # Readers end with whatever PyTorch, NumPy or an assertion of theirs raises.
     except Exception as error:
         return Observation("fails", error=f"{type(error).__name__}: {error}")
-    return _compare(expected, found)
+    return compare(expected, found)
 
 
 def observe_backend(case: Case, backend: Backend, expected: dict[str, Array] | None = None) -> Observation:
     """Run a backend of this package likewise, and compare with the float reference unless told otherwise."""
     try:
-        found = _spikes(backend.run(case.stored(), _source(events_for(case.graph)), _config(case)))
+        found = recorded_spikes(backend, case, events_for(case.graph), _config(case))
     except (GraphError, RangeError) as error:
         return Observation("fails", error=str(error))
-    return _compare(reference_spikes(case) if expected is None else expected, found)
+    return compare(reference_spikes(case) if expected is None else expected, found)
 
 
 def reference_spikes(case: Case, arithmetic: str = "float", events: Array | None = None) -> dict[str, Array]:
     """Spikes of every layer by the reference backend, shape (n_presentations, n_time_steps, n_neurons)."""
     # Leaky integrators answer with states, which only the reference records.
     config = _config(case, states=arithmetic == "float")
-    source = _source(events_for(case.graph) if events is None else events)
-    return _spikes(ReferenceBackend(arithmetic).run(case.stored(), source, config))
+    events = events_for(case.graph) if events is None else events
+    return recorded_spikes(ReferenceBackend(arithmetic), case, events, config)
+
+
+def recorded_spikes(backend: Backend, case: Case, events: Array, config: RunConfig) -> dict[str, Array]:
+    """Spikes of every layer by a backend of this package, shape (n_presentations, n_time_steps, n_neurons)."""
+    inputs = InputSource.from_array(events.astype(np.int64).reshape(len(events), 1, events.shape[1], -1))
+    with backend.run(case.stored(), inputs, config) as recording:
+        return {name: recording.spikes(name)[:, 0] for name in recording.layer_names}
 
 
 def _config(case: Case, *, states: bool = False) -> RunConfig:
     return RunConfig(dt=case.dt, reset=case.reset, record="spikes", states=states)
 
 
-def _source(events: Array) -> InputSource:
-    return InputSource.from_array(events.astype(np.int64).reshape(len(events), 1, events.shape[1], -1))
-
-
-def _spikes(recording: Recording) -> dict[str, Array]:
-    with recording:
-        return {name: recording.spikes(name)[:, 0] for name in recording.layer_names}
-
-
-def _compare(expected: dict[str, Array], found: dict[str, Array]) -> Observation:
+def compare(expected: dict[str, Array], found: dict[str, Array]) -> Observation:
+    """Compare the spikes of every layer, bin by bin; what is missing or of another shape differs in every bin."""
     n_bins = sum(spikes.size for spikes in expected.values())
     different = 0
     for name, spikes in expected.items():

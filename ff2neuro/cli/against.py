@@ -4,11 +4,42 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ff2neuro.cli.events import input_events
 from ff2neuro.cli.options import answer
+from ff2neuro.errors import ConfigurationError
 
-__all__ = ["judge_machines"]
+__all__ = ["judge_machines", "require_fitting_options"]
+
+_OF_MACHINES = {"against", "input_file", "dt", "max_count_distance"}
+_OF_BOTH = {"run", "file", "samples", "dataset", "data_file", "data_dir", "seed", "force", "as_json"}
+
+
+def require_fitting_options(options: dict[str, Any]) -> None:
+    """Refuse options that were typed and could change nothing: with --against those of the verdict, else the reverse.
+
+    Parameters
+    ----------
+    options : dict
+        Values of the command's options.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is one; the message names it.
+    """
+    context = click.get_current_context()
+    comparing = options["against"] is not None
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        typed = context.get_parameter_source(name) == ParameterSource.COMMANDLINE
+        if not typed or name in _OF_BOTH or (name in _OF_MACHINES) == comparing:
+            continue
+        option = parameter.opts[-1]
+        if comparing:
+            raise ConfigurationError(f"{option} is for the verdict on a run, --against compares machines; omit one")
+        raise ConfigurationError(f"{option} is for --against, which compares machines; add that or omit {option}")
 
 
 def judge_machines(file: Path, options: dict[str, Any], *, as_json: bool) -> None:

@@ -1,10 +1,23 @@
 """``ff2neuro backends``: list the machines that can run a graph, and install them."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 import click
 
 from ff2neuro.cli.options import answer, json_option
 
+if TYPE_CHECKING:
+    from ff2neuro.hardware.own_environment import OwnEnvironment
+
 __all__ = ["command"]
+
+#: Machines with an environment of their own, and where it is described.
+_ENVIRONMENTS = {
+    "lava": ("ff2neuro.hardware.lava_backend.environment", "LAVA"),
+    "brian2-loihi": ("ff2neuro.hardware.brian2_loihi_backend.backend", "BRIAN2_LOIHI"),
+    "xylosim": ("ff2neuro.hardware.xylosim_backend.backend", "XYLOSIM"),
+}
 
 
 @click.group("backends", invoke_without_command=True)
@@ -22,27 +35,29 @@ def _rows() -> list[dict[str, str | bool | None]]:
     from importlib.metadata import version
 
     from ff2neuro._version import __version__
-    from ff2neuro.hardware.lava_backend.environment import lava_status
 
-    lava = lava_status()
-    note = f"Lava CPU simulator, fixed point ({lava.python})" if lava.installed else lava.reason
     return [
         _row("reference", __version__, "NumPy, bit-exact to Lava's fixed-point models; double precision otherwise"),
-        _row("lava", lava.version if lava.installed else None, note),
+        _own_row("lava", "Lava CPU simulator, fixed point"),
         _row("snntorch", version("snntorch"), "snnTorch's own NIR reader, single precision"),
-        _brian2_loihi_row(),
+        _own_row("brian2-loihi", "emulator of Loihi 1, small integer graphs"),
+        _own_row("xylosim", "simulator of Xylo, small graphs of CubaLIF"),
         *_plugin_rows(),
     ]
 
 
-def _brian2_loihi_row() -> dict[str, str | bool | None]:
-    from ff2neuro.errors import BackendMissingError
-    from ff2neuro.hardware.brian2_loihi_backend.backend import VERSION, find_interpreter
+def _own_row(name: str, note: str) -> dict[str, str | bool | None]:
+    """Row of a machine with an environment of its own."""
+    status = _environment(name).status()
+    if not status.installed:
+        return _row(name, None, status.reason)
+    return _row(name, status.version, f"{note} ({status.python})")
 
-    try:
-        return _row("brian2-loihi", VERSION, f"emulator of Loihi 1, small integer graphs ({find_interpreter()})")
-    except BackendMissingError as error:
-        return _row("brian2-loihi", None, str(error))
+
+def _environment(name: str) -> "OwnEnvironment":
+    module, attribute = _ENVIRONMENTS[name]
+    environment: OwnEnvironment = getattr(import_module(module), attribute)
+    return environment
 
 
 def _plugin_rows() -> list[dict[str, str | bool | None]]:
@@ -65,13 +80,12 @@ def _row(name: str, version: str | None, note: str) -> dict[str, str | bool | No
 
 
 @command.command("install")
-@click.argument("name", type=click.Choice(["lava"]))
+@click.argument("name", type=click.Choice(list(_ENVIRONMENTS)))
 @click.option("--python", "python", help="A Python 3.10 to build the environment with [default: looked for].")
+@click.option("--force", is_flag=True, help="Make the environment anew where it is there.")
 @json_option
-def install(name: str, python: str | None, as_json: bool) -> None:
-    """Make the environment of a machine: Lava runs on Python 3.10 only, so it gets one of its own."""
-    from ff2neuro.hardware.lava_backend.environment import install_lava
-
-    status = install_lava(python, lambda line: click.echo(line, err=True))
+def install(name: str, python: str | None, force: bool, as_json: bool) -> None:
+    """Make the environment of a machine: these run on Python 3.10, each with one of its own."""
+    status = _environment(name).install(python, lambda line: click.echo(line, err=True), force=force)
     document = {"name": name, "installed": status.installed, "version": status.version, "python": status.python}
     answer(document, f"{name} {status.version} is installed: {status.python}", as_json=as_json)

@@ -45,9 +45,8 @@ def conversion_options(function: F) -> F:
             click.option(
                 "--initial-potential",
                 type=float,
-                default=0.0,
-                show_default=True,
-                help="Potential at the start, as a fraction of the threshold; 0.5 rounds counts. Native dialect only.",
+                help="Potential at the start, as a fraction of the threshold; other than 0 only in the native dialect "
+                "[default: 0; with --reset subtract 0.5, which rounds counts to nearest].",
             ),
             click.option(
                 "--steps",
@@ -82,7 +81,7 @@ def conversion_options(function: F) -> F:
                 type=int,
                 default=2000,
                 show_default=True,
-                help="Training images, not those of --calibration, that auto is judged on.",
+                help="Training images that judge auto (none of --calibration) and --fine-tune.",
             ),
         )
     ):

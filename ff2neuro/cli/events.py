@@ -9,10 +9,13 @@ from ff2neuro.errors import ConfigurationError, DatasetError, FileFormatError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy.typing as npt
+
     from ff2neuro.converters.nir_file import NirFile
     from ff2neuro.inputs import InputSource
+    from ff2neuro.networks import SpikingNetwork
 
-__all__ = ["input_events"]
+__all__ = ["input_events", "input_images"]
 
 
 def input_events(content: "NirFile", options: "Mapping[str, Any]") -> "InputSource":
@@ -44,10 +47,40 @@ def input_events(content: "NirFile", options: "Mapping[str, Any]") -> "InputSour
         return _events_from_file(options["input_file"], options["samples"])
     if network is None:
         raise ConfigurationError("the NIR file was not exported by ff2neuro, so images cannot be encoded; pass --input")
+    images, _ = input_images(network, options)
+    return encode(network.input_code, images, network.n_time_steps)
+
+
+def input_images(
+    network: "SpikingNetwork", options: "Mapping[str, Any]"
+) -> "tuple[npt.NDArray[Any], npt.NDArray[Any]]":
+    """Return the images of a run, and their labels.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        What is to be run.
+    options : mapping
+        As `input_events` takes them.
+
+    Returns
+    -------
+    images : ndarray of shape (n_images, n_pixels)
+        Pixels in [0, 1].
+    labels : ndarray of int, shape (n_images,)
+        Their classes.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are not so many.
+    DatasetError, FileFormatError
+        If the data cannot be read.
+    """
     default = data_of(network.provenance)
     dataset = load_data(options["dataset"], options["data_file"], options["data_dir"], default)
-    images, _ = dataset.split(options["split"])
-    return encode(network.input_code, first_samples(images, options["samples"]), network.n_time_steps)
+    images, labels = dataset.split(options["split"])
+    return first_samples(images, options["samples"]), first_samples(labels, options["samples"])
 
 
 def _events_from_file(path: Path, n_samples: int | None) -> "InputSource":

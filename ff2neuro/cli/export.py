@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from ff2neuro.cli.conversion import conversion_options, convert_network, number_of_bits
+from ff2neuro.cli.fine_tuning import FINE_TUNING, fine_tuned, fine_tuning_options
 from ff2neuro.cli.options import (
     DEFAULT_NETX,
     DEFAULT_NIR,
@@ -60,9 +62,10 @@ _FIXED_BY_HEBBIAN_TRAINING = {
     help="Graded integers, evenly spaced spikes, or random spikes.",
 )
 @click.option("--input-bits", type=int, default=4, show_default=True, help="Width of a graded input (1 to 8).")
+@fine_tuning_options
 @click.option("--dt", type=float, default=1e-4, show_default=True, help="Length of a time step [s].")
 @click.option(
-    "--calibration", "n_calibration", type=int, default=200, show_default=True, help="Training images to calibrate on."
+    "--calibration", "n_calibration", type=int, default=1000, show_default=True, help="Training images to calibrate on."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help=f"File to write [default: RUN/{DEFAULT_NIR}, RUN/{DEFAULT_NETX}]."
@@ -74,8 +77,9 @@ _FIXED_BY_HEBBIAN_TRAINING = {
 def command(source: Path, target: str, out: Path | None, force: bool, as_json: bool, **options: Any) -> None:
     """Convert a network to spiking neurons and write it as a NIR file, or as a netx file for lava-dl.
 
-    RUN is a directory that `ff2neuro train` wrote; thresholds are balanced on images that it was trained on. Given a
-    FILE.nir instead, its real weights are quantised; to netx, a FILE.nir that was exported before is translated.
+    RUN is a directory that `ff2neuro train` wrote; thresholds are balanced on images that it was trained on. With
+    --fine-tune the converted network goes on learning on them; validate still compares it with RUN's own model. Given
+    a FILE.nir instead, its real weights are quantised; to netx, a FILE.nir that was exported before is translated.
 
     A netx file is loaded in lava-dl 0.6.0 with netx.hdf5.Network(FILE, reset_interval=STEPS, reset_offset=1), and for
     constant input coding also input_message_bits=8; the command ends with that call.
@@ -102,21 +106,31 @@ def _export_run(model: Path, out: Path, target: str, options: dict[str, Any]) ->
     from ff2neuro.networks import SpikingNetwork, load_network
 
     trained = load_network(model)
+    records: list[dict[str, Any]] = []
     if isinstance(trained, SpikingNetwork):
         bits = number_of_bits(options["weight_bits"])
         network = _quantise_network(trained, bits, options)
     else:
         config, network = convert_network(trained, options)
+        if options["tuning_epochs"] is not None:
+            # What the format cannot say is refused before anything is learnt.
+            with TemporaryDirectory(prefix="ff2neuro-") as directory:
+                _write(network, Path(directory) / out.name, target, options["dialect"])
+        network, records = fine_tuned(trained, network, out, options)
         bits = config.weight_bits
-    written = _write_netx(network, out) if target == "netx" else _write_nir(network, out, options["dialect"])
     return {
         "file": str(out),
-        **written,
+        **_write(network, out, target, options["dialect"]),
         "n_time_steps": network.n_time_steps,
         "weight_bits": bits,
         "reset": network.reset,
+        **({"fine_tuning": records} if records else {}),
         "notes": list(network.notes),
     }
+
+
+def _write(network: "SpikingNetwork", out: Path, target: str, dialect: "Dialect") -> dict[str, Any]:
+    return _write_netx(network, out) if target == "netx" else _write_nir(network, out, dialect)
 
 
 def _write_nir(network: "SpikingNetwork", out: Path, dialect: "Dialect") -> dict[str, Any]:
@@ -137,7 +151,13 @@ def _translate_file(source: Path, out: Path) -> dict[str, Any]:
     from ff2neuro.converters.nir_file import read_network
 
     _refuse_given(
-        {**_FIXED_BY_HEBBIAN_TRAINING, "weight_bits": "--weight-bits", "dt": "--dt", "n_calibration": "--calibration"},
+        {
+            **_FIXED_BY_HEBBIAN_TRAINING,
+            **FINE_TUNING,
+            "weight_bits": "--weight-bits",
+            "dt": "--dt",
+            "n_calibration": "--calibration",
+        },
         f"is fixed by {source}",
     )
     _, network = read_network(source)
@@ -163,8 +183,10 @@ def _quantise_network(network: "SpikingNetwork", bits: int | None, options: dict
     from ff2neuro.converters.leaky import quantise_network
 
     _refuse_given(_FIXED_BY_HEBBIAN_TRAINING, "is fixed by the Hebbian training of this network")
+    _refuse_given(FINE_TUNING, "needs a network that was trained with --learning analog; this one learnt in spikes")
     if bits is None:
-        return replace(network, dt=options["dt"])
+        provenance = {**network.provenance, "model_checksum": network.checksum}
+        return replace(network, dt=options["dt"], provenance=provenance)
     images = load_training_images(network, options, options["n_calibration"])
     return quantise_network(network, images, bits, options["dt"])
 
@@ -174,6 +196,7 @@ def _quantise_file(source: Path, out: Path, options: dict[str, Any]) -> dict[str
     from ff2neuro.converters.nir_file import read_nir, write_graph
     from ff2neuro.converters.requantisation import quantise_graph
 
+    _refuse_given(FINE_TUNING, "needs a run directory, whose model and data it goes on with")
     bits = number_of_bits(options["weight_bits"])
     if bits is None:
         raise ConfigurationError("exporting a FILE.nir quantises its weights; pass --weight-bits 2 to 8")

@@ -11,6 +11,7 @@ from ff2neuro.cli.options import DEFAULT_RUN, answer, json_option, require_run
 if TYPE_CHECKING:
     from ff2neuro.converters.nir_file import NirFile
     from ff2neuro.hardware.chain import Chain
+    from ff2neuro.networks import SpikingNetwork
 
 __all__ = ["command"]
 
@@ -39,8 +40,13 @@ def command(source: Path, dt: float | None, target: str | None, recording: Path 
     if target is not None or recording is not None:
         deploy(source, dt, target, recording, as_json=as_json)
         return
-    document = _describe_file(source, dt) if source.is_file() else _describe_run(source)
+    document = _describe_file(source, dt) if _is_nir(source) else _describe_run(source)
     answer(document, _text(document), as_json=as_json)
+
+
+def _is_nir(source: Path) -> bool:
+    """Say whether a NIR file is meant, which need not exist."""
+    return not source.is_dir() and (source.is_file() or source.suffix == ".nir")
 
 
 def _describe_run(run: Path) -> dict[str, Any]:
@@ -48,8 +54,10 @@ def _describe_run(run: Path) -> dict[str, Any]:
 
     network = load_network(require_run(run))
     code: Any
+    more: dict[str, Any] = {}
     if isinstance(network, SpikingNetwork):
         kind, code, shapes = "spiking network", network.input_code, [layer.weight.shape for layer in network.layers]
+        more = {**_presentation(network), "notes": list(network.notes)}
     else:
         kind, code, shapes = "analog network", network, [weight.shape for weight in network.weights]
     return {
@@ -60,6 +68,7 @@ def _describe_run(run: Path) -> dict[str, Any]:
         "label_code_length": code.label_codes.length,
         "probability": network.head.probability,
         "voting_layers": list(network.head.voting_layers),
+        **more,
         "layers": [
             {"name": f"layer {index}", "n_inputs": int(shape[1]), "n_neurons": int(shape[0])}
             for index, shape in enumerate(shapes)
@@ -92,10 +101,7 @@ def _describe_file(path: Path, dt: float | None) -> dict[str, Any]:
     if network is not None:
         document |= {
             "dialect": content.dialect,
-            "n_time_steps": network.n_time_steps,
-            "reset": network.reset,
-            "input_coding": network.input_code.coding,
-            "input_scale": network.input_code.scale,
+            **_presentation(network),
             "gains": [layer.gain for layer in network.layers],
             "notes": list(network.notes),
             "provenance": dict(network.provenance),
@@ -103,15 +109,25 @@ def _describe_file(path: Path, dt: float | None) -> dict[str, Any]:
     return document
 
 
+def _presentation(network: "SpikingNetwork") -> dict[str, Any]:
+    """Say how a network is presented with images, and read out."""
+    return {
+        "n_time_steps": network.n_time_steps,
+        "reset": network.reset,
+        "input_coding": network.input_code.coding,
+        "input_scale": network.input_code.scale,
+        "output_trace": network.trace.to_tree() if network.trace is not None else None,
+    }
+
+
 def _portability(content: "NirFile", dt: float) -> dict[str, Any]:
     """Say what NIR readers make of the file."""
-    import numpy as np
-
+    from ff2neuro.converters.nir_graph import initial_potentials
     from ff2neuro.hardware.portability import statements, type_error
 
     network = content.network
     reset = network.reset if network else "zero"
-    at_rest = network is None or not any(np.any(layer.v_init) for layer in network.layers)
+    v_init = initial_potentials(network) if network else {}
     return {
         "nir_type_error": type_error(content.graph),
         "readers": [
@@ -123,7 +139,7 @@ def _portability(content: "NirFile", dt: float) -> dict[str, Any]:
                 "reasons": list(found.reasons),
                 "call": found.reader.call.replace("DT", f"{dt:g}"),
             }
-            for found in statements(content.graph, dt, reset, at_rest=at_rest)
+            for found in statements(content.graph, dt, reset, v_init)
         ],
     }
 
@@ -152,7 +168,7 @@ def _text(document: dict[str, Any]) -> str:
     lines = [f"{document['file']}: {document['kind']}"]
     nested = ("kind", "file", "layers", "notes", "provenance", "readers")
     named = ("name", "n_inputs", "n_neurons")
-    lines += [f"  {key}: {value}" for key, value in document.items() if key not in nested and value is not None]
+    lines += [f"  {key}: {_words(value)}" for key, value in document.items() if key not in nested and value is not None]
     for layer in document["layers"]:
         figures = [f"{key} {value}" for key, value in layer.items() if key not in named and value is not None]
         lines.append("  " + ", ".join([f"{layer['name']}: {layer['n_inputs']} -> {layer['n_neurons']}", *figures]))
@@ -162,3 +178,7 @@ def _text(document: dict[str, Any]) -> str:
     lines += [f"  note: {note}" for note in document.get("notes", [])]
     lines += [f"  {key}: {value}" for key, value in document["provenance"].items()] if "provenance" in document else []
     return "\n".join(lines)
+
+
+def _words(value: Any) -> str:
+    return ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else str(value)

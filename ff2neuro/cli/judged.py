@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     import nir
 
     from ff2neuro.data import Dataset
-    from ff2neuro.networks import AnalogNetwork, SpikingNetwork
+    from ff2neuro.networks import SpikingNetwork
     from ff2neuro.recording import Recording
-    from ff2neuro.validation import Sweep
+    from ff2neuro.validation import Sweep, SweepRequest
+    from ff2neuro.validation.trained import TrainedNetwork
 
 __all__ = [
     "DEFAULT_BACKEND",
@@ -25,12 +26,13 @@ __all__ = [
     "judged",
     "require_known_targets",
     "require_one_source",
+    "require_sweeps",
     "sweeps",
 ]
 
 DEFAULT_BACKEND = "reference"
 #: Training images that conversions of a sweep are calibrated on, as `ff2neuro export` takes by default.
-N_CALIBRATION = 200
+N_CALIBRATION = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ class Judged:
 
 
 def require_one_source(options: dict[str, Any]) -> None:
-    """Refuse both a machine to run on and a recording to judge.
+    """Refuse both a recording to judge and a machine to run on, or how to use one.
 
     Parameters
     ----------
@@ -69,10 +71,15 @@ def require_one_source(options: dict[str, Any]) -> None:
     ConfigurationError
         If both are given.
     """
-    if options["backend"] is not None and options["recording_file"] is not None:
-        raise ConfigurationError(
-            f"--backend {options['backend']} and --recording {options['recording_file']} exclude each other; give one"
-        )
+    if options["recording_file"] is None:
+        return
+    # Sweeps run on a machine in any case.
+    of_machine = ("backend",) if options["sweep"] else ("backend", "lanes", "workers", "processes", "scheduler")
+    for name in of_machine:
+        if options[name] is not None:
+            raise ConfigurationError(
+                f"--{name} {options[name]} and --recording {options['recording_file']} exclude each other; give one"
+            )
 
 
 @contextmanager
@@ -101,6 +108,7 @@ def judged(
     from ff2neuro.converters.nir_graph import initial_potentials
     from ff2neuro.hardware.backend import RunConfig
     from ff2neuro.recording import Recording
+    from ff2neuro.validation.float_execution import needed_kind
     from ff2neuro.validation.neutral import neutral_source
 
     images, labels = data.split("test")
@@ -111,7 +119,8 @@ def judged(
             yield Judged(recording, None, options["recording_file"], images, labels)
         return
     images, labels = (first_samples(values, options["samples"]) for values in (images, labels))
-    config = RunConfig(dt=spiking.dt, reset=spiking.reset, v_init=initial_potentials(spiking))
+    kind, v_init = needed_kind(spiking), initial_potentials(spiking)
+    config = RunConfig(dt=spiking.dt, reset=spiking.reset, record=kind, v_init=v_init)
     # Recordings are temporary; shards of an interrupted run must not be.
     store = options["file"].with_name(f".{options['file'].name}.shards")
     machine = machine_of(options["backend"] or DEFAULT_BACKEND, options, store)
@@ -125,14 +134,45 @@ def judged(
             yield Judged(recording, neutral, files[1], images, labels)
 
 
+def require_sweeps(
+    options: dict[str, Any], trained: "TrainedNetwork", spiking: "SpikingNetwork"
+) -> "list[SweepRequest]":
+    """Read the sweeps that the options ask for, and refuse what cannot be swept.
+
+    Parameters
+    ----------
+    options : dict
+        Values of the command's options.
+    trained, spiking : AnalogNetwork or SpikingNetwork, SpikingNetwork
+        The model, and its conversion.
+
+    Returns
+    -------
+    list of SweepRequest
+        One for each ``--sweep``.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such parameter, a value is out of its range, or the model's training fixed it.
+    """
+    from ff2neuro.validation import SweepRequest
+    from ff2neuro.validation.sweep_points import require_sweepable
+
+    requests = [SweepRequest.parse(text) for text in options["sweep"]]
+    for request in requests:
+        require_sweepable(request, trained, spiking)
+    return requests
+
+
 def sweeps(
-    analog: "AnalogNetwork", spiking: "SpikingNetwork", found: Judged, options: dict[str, Any]
+    trained: "TrainedNetwork", spiking: "SpikingNetwork", found: Judged, options: dict[str, Any]
 ) -> "tuple[Sweep, ...]":
     """Run the sweeps that the options ask for.
 
     Parameters
     ----------
-    analog, spiking : AnalogNetwork, SpikingNetwork
+    trained, spiking : AnalogNetwork or SpikingNetwork, SpikingNetwork
         The two networks.
     found : Judged
         Images and labels.
@@ -144,17 +184,17 @@ def sweeps(
     tuple of Sweep
         One for each ``--sweep``.
     """
-    from ff2neuro.validation import SweepRequest, run_sweep
+    from ff2neuro.validation import run_sweep
 
-    requests = [SweepRequest.parse(text) for text in options["sweep"]]
+    requests = require_sweeps(options, trained, spiking)
     if not requests:
         return ()
-    calibration = load_training_images(analog, options, N_CALIBRATION)
+    calibration = load_training_images(trained, options, N_CALIBRATION)
     with machine_of(options["backend"] or DEFAULT_BACKEND, options) as machine:
         return tuple(
             run_sweep(
                 request,
-                analog,
+                trained,
                 spiking,
                 (found.images, found.labels),
                 calibration,

@@ -1,14 +1,15 @@
 """The ``ff2neuro`` group: finds commands lazily and turns errors into exit codes."""
 
-import os
 import signal
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
 import click
 
 from ff2neuro._version import __version__
+from ff2neuro.cli.streams import complain, open_closed_streams, silence
 from ff2neuro.errors import FF2NeuroError
 
 __all__ = ["cli", "main"]
@@ -25,6 +26,8 @@ COMMANDS = {
 }
 
 EXIT_BAD_INPUT = 2
+#: Python's own choice, 1, would read as a failed verdict; this is EX_SOFTWARE of sysexits.h.
+EXIT_DEFECT = 70
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -60,7 +63,7 @@ the spiking network still does what the analog one did.
   ff2neuro validate --backend lava
 
 Exit codes: 0 done or verdict passed, 1 verdict failed, 2 wrong usage or bad input, 3 a backend is missing or failed,
-130 interrupted.
+70 a defect of ff2neuro, 130 interrupted.
 """
 
 
@@ -82,6 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, optional
         Arguments without the program's name; by default those of this process.
     """
+    open_closed_streams()
     # A terminated run must unwind like an interrupted one: workers stopped, temporary files removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_run(arguments))
@@ -94,21 +98,29 @@ def _run(arguments: list[str] | None) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except FF2NeuroError as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(f"Error: {error}")
         return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        try:
+            error.show()
+        except OSError:
+            silence(sys.stderr)
         return EXIT_BAD_INPUT
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        complain("Interrupted.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does; nothing is wrong, and the interpreter must not
-        # complain about it when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone, as `| head` does; nothing is wrong.
+        silence(sys.stdout)
         return 0
     except OSError as error:
-        click.echo(f"Error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        complain(f"Error: {error.filename or 'a file or the output'}: {error.strerror or error}")
+        if error.filename is None:
+            silence(sys.stdout)
         return EXIT_BAD_INPUT
+    except Exception:
+        complain(traceback.format_exc())
+        complain("This is a defect of ff2neuro, not of your input; please report it with the lines above.")
+        return EXIT_DEFECT

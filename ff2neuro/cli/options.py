@@ -1,12 +1,14 @@
 """Options that several commands share, and how a command answers."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ff2neuro.cli.streams import silence
 from ff2neuro.errors import ConfigurationError, FileFormatError
 
 if TYPE_CHECKING:
@@ -245,6 +247,8 @@ def require_run(run: Path) -> Path:
         If there is no such directory, or no model in it.
     """
     model = run / "model.h5"
+    if run.is_file():
+        raise FileFormatError(f"{run} is a file; name the run directory, which `ff2neuro train` wrote, in its place")
     if not run.exists():
         raise FileFormatError(f"run directory {run} does not exist; train a network first: ff2neuro train --out {run}")
     if not model.exists():
@@ -288,4 +292,8 @@ def answer(document: dict[str, Any], text: str, *, as_json: bool) -> None:
     as_json : bool
         Which of the two to print.
     """
-    click.echo(json.dumps(document, indent=2, allow_nan=False) if as_json else text)
+    try:
+        click.echo(json.dumps(document, indent=2, allow_nan=False) if as_json else text)
+    except BrokenPipeError:
+        # The reader has gone, as `| head` does; the exit code still has to say whether a verdict passed.
+        silence(sys.stdout)

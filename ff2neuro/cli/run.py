@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ff2neuro.cli.cluster import cluster_options, machine_of
+from ff2neuro.cli.early_exit import contest_of
 from ff2neuro.cli.events import input_events
 from ff2neuro.cli.options import answer, data_options, force_option, json_option, machine_options
 from ff2neuro.files import require_writable
@@ -26,6 +27,9 @@ __all__ = ["command"]
 @click.option("--samples", type=int, help="Number of images, from the first on [default: all].")
 @click.option("--record", type=click.Choice(["counts", "spikes"]), default="counts", show_default=True)
 @click.option("--states", is_flag=True, help="Record u and v after every step as well.")
+@click.option(
+    "--early-exit", is_flag=True, help="Simulate hypotheses no further that cannot win any more (reference backend)."
+)
 @click.option("--dt", type=float, help="Length of a time step [s] [default: the file's, else 1e-4].")
 @click.option("--time-limit", type=float, help="Give a machine up after so many seconds without progress.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Recording to write (HDF5).")
@@ -43,6 +47,7 @@ def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **o
     require_writable(out, force=force)
     content = read_nir(file)
     inputs = input_events(content, options)
+    contest = contest_of(content, options) if options["early_exit"] else None
     config = RunConfig(
         dt=options["dt"] or (content.network.dt if content.network else 1e-4),
         reset=content.network.reset if content.network else "zero",
@@ -50,13 +55,16 @@ def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **o
         states=options["states"],
         time_limit=options["time_limit"],
         v_init=initial_potentials(content.network) if content.network else {},
+        early_exit=contest.bounds() if contest else None,
     )
     machine = machine_of(backend, options)
     with machine, machine.run(content.graph, inputs, config, out) as recording:
         header = recording.header
         means = {
-            name: float(recording.counts(name).mean()) if header.n_images else 0.0 for name in recording.layer_names
+            name: float(recording.counts(name, partial=True).mean()) if header.n_images else 0.0
+            for name in recording.layer_names
         }
+        decided = contest.outcome(recording) if contest else None
     document = {
         "file": str(out),
         "backend": {"name": header.backend, "version": header.backend_version},
@@ -68,6 +76,8 @@ def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **o
             {"name": name, "n_neurons": size, "spikes_per_neuron": means[name]} for name, size in header.layers.items()
         ],
     }
+    if decided is not None:
+        document["early_exit"] = decided
     answer(document, _text(document), as_json=as_json)
 
 
@@ -81,4 +91,10 @@ def _text(document: dict[str, Any]) -> str:
         f"  {layer['name']}: {layer['n_neurons']} neurons, {layer['spikes_per_neuron']:.3f} spikes per presentation"
         for layer in document["layers"]
     ]
+    if "early_exit" in document:
+        decided = document["early_exit"]
+        lines.append(
+            f"  early exit: {decided['n_stopped']} of {document['n_images'] * document['n_hypotheses']} presentations "
+            f"stopped, {decided['steps_left_out']:.1%} of the steps left out; accuracy {decided['accuracy']:.2%}"
+        )
     return "\n".join([*lines, f"wrote {document['file']}"])

@@ -15,11 +15,23 @@ from ff2neuro.cli.options import (
     load_data,
 )
 from ff2neuro.errors import ConfigurationError
+from ff2neuro.learning.centering import center_note
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.hebbian.config import HebbianConfig
-from ff2neuro.learning.limits import Device, LabelCoding, LayerNormalization, Loss, MatmulPrecision, Negatives, Schedule
+from ff2neuro.learning.initial import initial_label_codes
+from ff2neuro.learning.limits import (
+    Device,
+    LabelCoding,
+    LabelLayers,
+    LayerNormalization,
+    Loss,
+    MatmulPrecision,
+    Negatives,
+    Schedule,
+)
 from ff2neuro.learning.presets import PRESETS, load_config
 from ff2neuro.learning.run_directory import RunDirectory
+from ff2neuro.learning.shifts import shift_note
 from ff2neuro.networks.goodness import Probability
 from ff2neuro.networks.trace import TraceKind
 
@@ -56,6 +68,7 @@ _HYPERPARAMETERS: dict[str, tuple[Any, str]] = {
     "label_length": (int, "Bits of a random label code."),
     "label_density": (float, "Share of ones in a random label code."),
     "label_strength": (float, "Input of a one in the label code; a full pixel is 1."),
+    "label_layers": (click.Choice(get_args(LabelLayers)), "Layers that take the label code."),
     "max_shift": (float, "Random shift of training images, as a share of their height and width."),
     "layer_normalization": (
         click.Choice(get_args(LayerNormalization)),
@@ -86,11 +99,18 @@ _HYPERPARAMETERS: dict[str, tuple[Any, str]] = {
 }
 
 
+#: Meaning of the hyperparameters that are on or off, all of analog learning.
+_SWITCHES = {
+    "normalize-input": "Scale the first layer's input to unit length [default: on].",
+    "center-input": "Learn on images less the mean image [default: off].",
+}
+
+
 def _hyperparameter_options(function: Any) -> Any:
     """Add one option per hyperparameter; none has a default, so that a configuration file's value can stand."""
     analog, hebbian = TrainingConfig().to_mapping(), HebbianConfig().to_mapping()
-    switch = "Scale the first layer's input to unit length [default: on]."
-    function = click.option("--normalize-input/--no-normalize-input", default=None, help=switch)(function)
+    for name, text in _SWITCHES.items():
+        function = click.option(f"--{name}/--no-{name}", default=None, help=text)(function)
     for name, (kind, text) in reversed(_HYPERPARAMETERS.items()):
         text = f"{text[:-1]} [{_defaults(analog.get(name), hebbian.get(name))}]."
         form: dict[str, Any] = (
@@ -149,6 +169,8 @@ def command(
     if state is None:
         directory.require_free(force=force)
     data = load_data(dataset, data_file, data_dir, state.data_source if state else DEFAULT_DATASET)
+    for note in _notes(config, data):
+        click.echo(f"Note: {note}.", err=True)
     from ff2neuro.learning.session import train_in_directory
 
     try:
@@ -180,6 +202,15 @@ def _configuration(
         option = f"--{foreign[0].replace('_', '-')}"
         raise ConfigurationError(f"{option} belongs to {other} learning, not to {kind}; omit it, or pass --learning")
     return base.replace(**given)
+
+
+def _notes(config: TrainingConfig | HebbianConfig, data: "Dataset") -> list[str]:
+    """Return what is in the configuration, but does not apply to the data."""
+    if isinstance(config, HebbianConfig):
+        return []
+    codes = initial_label_codes(config, data.n_classes)
+    notes = (shift_note(data.image_shape, config.max_shift), center_note(config, codes))
+    return [note for note in notes if note is not None]
 
 
 def _document(

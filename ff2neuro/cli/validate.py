@@ -1,4 +1,4 @@
-"""``ff2neuro validate``: run the spiking network, compare it with the analog one, judge."""
+"""``ff2neuro validate``: run the spiking network, compare it with the trained one, judge."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ff2neuro.cli.against import judge_machines
+from ff2neuro.cli.against import judge_machines, require_fitting_options
 from ff2neuro.cli.cluster import cluster_options
 from ff2neuro.cli.judged import (
     DEFAULT_BACKEND,
@@ -14,6 +14,7 @@ from ff2neuro.cli.judged import (
     judged,
     require_known_targets,
     require_one_source,
+    require_sweeps,
     sweeps,
 )
 from ff2neuro.cli.options import (
@@ -35,8 +36,10 @@ from ff2neuro.files import require_writable, write_text
 
 if TYPE_CHECKING:
     from ff2neuro.data import Dataset
-    from ff2neuro.networks import AnalogNetwork, SpikingNetwork
-    from ff2neuro.validation import Thresholds
+    from ff2neuro.networks import SpikingNetwork
+    from ff2neuro.validation import Thresholds, Verdict
+    from ff2neuro.validation.report.material import Material
+    from ff2neuro.validation.trained import TrainedNetwork
 
 __all__ = ["command"]
 
@@ -86,46 +89,46 @@ __all__ = ["command"]
 @force_option
 @json_option
 def command(run: Path, file: Path | None, as_json: bool, **options: Any) -> None:
-    """Judge whether the spiking network in FILE does what the analog one in RUN did.
+    """Judge whether the spiking network in FILE does what the trained one in RUN did.
 
     RUN is a directory that `ff2neuro train` wrote [default: ff2neuro-run], FILE a NIR file that `ff2neuro export` made
     of it [default: network.nir inside RUN]. The images are the test split of the run's own data set.
+
+    A network of `--learning hebbian` is compared with its own float execution: trained weights and decay, no noise, the
+    same input events. The figures called analog are then those of that execution.
 
     With --against, FILE alone may be any NIR file, and every spike of several machines is compared.
 
     Exit code 0: the verdict passed; 1: it failed.
     """
     from ff2neuro.converters.nir_file import read_network
-    from ff2neuro.networks import load_model
-    from ff2neuro.validation import SweepRequest, render_junit, render_text, validate
-    from ff2neuro.validation.report import gather, render_html, render_markdown, write_report
+    from ff2neuro.networks import load_network
+    from ff2neuro.validation import render_junit, render_text, trained_model, validate
+    from ff2neuro.validation.report import gather
 
+    require_fitting_options(options)
     if options["against"] is not None:
         judge_machines(file or (require_export(run) if run.is_dir() else run), options, as_json=as_json)
         return
     thresholds = _thresholds(options)
     require_one_source(options)
     require_known_targets(options)
-    for text in options["sweep"]:
-        SweepRequest.parse(text)
     _require_writable(options)
-    require_run(run)
+    trained = load_network(require_run(run))
     file = file or require_export(run)
-    analog = load_model(require_run(run))
     graph, spiking = read_network(file)
-    _require_same_model(analog, spiking, run, file)
-    data = load_data(options["dataset"], options["data_file"], options["data_dir"], data_of(analog.provenance))
-    _warn_of_other_data(analog, data)
-    with judged(graph, spiking, data, {**options, "file": file}) as found:
-        parts = analog, spiking, found.recording, found.images, found.labels
+    require_sweeps(options, trained, spiking)
+    _require_comparable(trained, spiking, run, file)
+    data = load_data(options["dataset"], options["data_file"], options["data_dir"], data_of(trained.provenance))
+    _warn_of_other_data(trained, data)
+    options |= {"run": run, "file": file}
+    with judged(graph, spiking, data, options) as found, trained_model(trained, found.images) as model:
+        parts = model, spiking, found.recording, found.images, found.labels
         verdict = validate(*parts, thresholds, found.neutral)
-        verdict = replace(verdict, sweeps=sweeps(analog, spiking, found, options))
+        verdict = replace(verdict, sweeps=sweeps(trained, spiking, found, options))
         if options["report_dir"] is not None:
-            material = gather(verdict, *parts)
-            provenance = {**origin(run / "model.h5", file), **spiking.provenance}
             machines = deployments(graph, spiking, found, options)
-            html = render_html(verdict, material, spiking.notes, provenance, [typed_command()], machines)
-            write_report(options["report_dir"], html, render_markdown(verdict), verdict.to_json())
+            _write_report(verdict, gather(verdict, *parts), spiking, machines, options)
     if options["junit_file"] is not None:
         write_text(options["junit_file"], render_junit(verdict))
     answer(verdict.to_json(), render_text(verdict), as_json=as_json)
@@ -133,18 +136,36 @@ def command(run: Path, file: Path | None, as_json: bool, **options: Any) -> None
         raise click.exceptions.Exit(1)
 
 
-def _require_same_model(analog: "AnalogNetwork", spiking: "SpikingNetwork", run: Path, file: Path) -> None:
+def _write_report(
+    verdict: "Verdict", material: "Material", spiking: "SpikingNetwork", machines: list[str], options: dict[str, Any]
+) -> None:
+    from ff2neuro.validation.report import render_html, render_markdown, write_report
+
+    provenance = {**origin(options["run"] / "model.h5", options["file"]), **spiking.provenance}
+    html = render_html(verdict, material, spiking.notes, provenance, [typed_command()], machines)
+    write_report(options["report_dir"], html, render_markdown(verdict), verdict.to_json())
+
+
+def _require_comparable(trained: "TrainedNetwork", spiking: "SpikingNetwork", run: Path, file: Path) -> None:
     """Refuse to compare a file with a model that it was not made from: the run may have been trained again since."""
+    from ff2neuro.networks import SpikingNetwork
+    from ff2neuro.validation.float_execution import float_graph
+    from ff2neuro.validation.matching import require_match
+
     made_from = spiking.provenance.get("model_checksum")
-    if made_from is not None and made_from != analog.checksum:
+    if made_from is not None and made_from != trained.checksum:
         raise ConfigurationError(
             f"{file} was exported from another model than {run / 'model.h5'} holds now; export the run again: "
             f"ff2neuro export {run} --target nir"
         )
+    require_match(trained, spiking)
+    if isinstance(trained, SpikingNetwork):
+        # What no graph can say cannot be executed either.
+        float_graph(trained)
 
 
-def _warn_of_other_data(analog: "AnalogNetwork", data: "Dataset") -> None:
-    trained_on = analog.provenance.get("dataset_checksum")
+def _warn_of_other_data(trained: "TrainedNetwork", data: "Dataset") -> None:
+    trained_on = trained.provenance.get("dataset_checksum")
     if trained_on is not None and trained_on != data.checksum:
         click.echo(f"Note: {data.name} is not the data that the network was trained on.", err=True)
 

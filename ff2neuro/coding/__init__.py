@@ -1,11 +1,13 @@
 """Images to input events, and recorded spikes back to latents and scores."""
 
+from ff2neuro.coding.bounds import score_bounds
 from ff2neuro.coding.encoders import encode
 from ff2neuro.coding.readout import (
     input_energy,
     one_pass_scores,
     recorded_latents,
     scores,
+    scores_after_early_exit,
     scores_of_latents,
     spiking_latents,
 )
@@ -15,7 +17,9 @@ __all__ = [
     "input_energy",
     "one_pass_scores",
     "recorded_latents",
+    "score_bounds",
     "scores",
+    "scores_after_early_exit",
     "scores_of_latents",
     "spiking_latents",
 ]

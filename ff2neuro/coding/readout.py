@@ -15,7 +15,15 @@ from ff2neuro.errors import NetworkError
 from ff2neuro.networks import InputCode, SpikingNetwork, layer_probabilities
 from ff2neuro.recording import Recording
 
-__all__ = ["input_energy", "one_pass_scores", "recorded_latents", "scores", "scores_of_latents", "spiking_latents"]
+__all__ = [
+    "input_energy",
+    "one_pass_scores",
+    "recorded_latents",
+    "scores",
+    "scores_after_early_exit",
+    "scores_of_latents",
+    "spiking_latents",
+]
 
 Array = npt.NDArray[Any]
 
@@ -137,6 +145,33 @@ def scores_of_latents(network: SpikingNetwork, latents: Sequence[Array], energy:
     probabilities = layer_probabilities(network.head, latents, energy)
     total: npt.NDArray[np.float64] = np.sum(probabilities, axis=0)
     return total
+
+
+def scores_after_early_exit(
+    network: SpikingNetwork, recording: Recording, energy: Array, start: int = 0, stop: int | None = None
+) -> npt.NDArray[np.float64]:
+    """Return the score of every hypothesis of a recording in which some were stopped because they could not win.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        Network that was run.
+    recording : Recording
+        What the machine did.
+    energy : ndarray of shape (n_images, n_hypotheses)
+        As `input_energy` gives it, for the images asked for.
+    start, stop : int, optional
+        Range of images; all by default.
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_hypotheses)
+        As `scores` for presentations that ran to their end; minus infinity for those that were stopped.
+    """
+    counts = [recording.counts(name, start, stop, partial=True) for name in recording.layer_names]
+    whole = recording.steps[start:stop] == recording.header.n_time_steps
+    final: npt.NDArray[np.float64] = np.where(whole, scores(network, counts, energy), -np.inf)
+    return final
 
 
 def one_pass_scores(network: SpikingNetwork, counts: Sequence[Array]) -> npt.NDArray[np.float64]:

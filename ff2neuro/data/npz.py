@@ -61,6 +61,12 @@ def load_npz(path: Path) -> Dataset:
     y_train = _whole_labels(arrays["y_train"], f"{path}: y_train")
     y_test = _whole_labels(arrays["y_test"], f"{path}: y_test")
     n_classes = _count_classes(y_train, path)
+    unknown = np.setdiff1d(y_test, y_train)
+    if unknown.size:
+        raise DatasetError(
+            f"{path}: y_test holds classes that y_train lacks, {_listed(unknown)}; give training images of every "
+            "class, and number the classes alike in both splits"
+        )
     return Dataset(
         name=path.name,
         x_train=_flat_pixels(x_train, f"{path}: x_train"),
@@ -99,8 +105,10 @@ def _read_array(file: "np.lib.npyio.NpzFile", key: str, path: Path) -> Array:
         array = file[key]
     except (ValueError, MemoryError, RuntimeError, SyntaxError, tokenize.TokenError) as error:
         # ValueError also means objects, which only pickle could restore; the last two come from damaged headers.
+        text = ", text labels as numpy.unique(labels, return_inverse=True)[1]" if key.startswith("y") else ""
         raise DatasetError(
-            f"data file {path}: {key} cannot be read ({error}); it must be a plain array of numbers: {_WRITE_AGAIN}"
+            f"data file {path}: {key} cannot be read ({error}); it must be a plain array of numbers: "
+            f"{_WRITE_AGAIN}{text}"
         ) from error
     if not isinstance(array, np.ndarray):
         raise DatasetError(f"data file {path}: {key} is not a NumPy array; {_WRITE_AGAIN}")
@@ -156,6 +164,8 @@ def _whole_labels(labels: Array, what: str) -> Array:
 
 def _count_classes(labels: Array, path: Path) -> int:
     classes = np.unique(labels)
+    if len(classes) < 2:
+        raise DatasetError(f"{path}: all labels of y_train are {classes[0]}; give images of at least 2 classes")
     if not np.array_equal(classes, np.arange(len(classes))):
         raise DatasetError(
             f"{path}: y_train holds the classes {_listed(classes)}; they must be 0 to {len(classes) - 1} without a "

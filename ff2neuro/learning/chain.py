@@ -49,6 +49,11 @@ class LayerChain:
         Whether the first layer's input, too, is scaled to unit length.
     normalize_halves : bool
         Whether each half of a layer is scaled by itself before the next layer takes it.
+    labels_beside : Tensor of shape (n_classes, code_length), optional
+        Label codes as the layers after the first take them; by default those take none.
+    center : Tensor of shape (n_pixels,), optional
+        Image that is subtracted from every image before the first layer's weights are applied; its length counts as it
+        was. By default none is.
     """
 
     def __init__(
@@ -59,6 +64,8 @@ class LayerChain:
         *,
         normalize_input: bool = False,
         normalize_halves: bool = False,
+        labels_beside: Tensor | None = None,
+        center: Tensor | None = None,
     ) -> None:
         self.weights = list(weights)
         self._codes = codes
@@ -66,6 +73,8 @@ class LayerChain:
         self._objective = objective
         self._normalize_input = normalize_input
         self._normalize_halves = normalize_halves
+        self._labels_beside = labels_beside
+        self._center = center
         self._n_pixels = self.weights[0].shape[1] - codes.shape[1]
 
     def hard_labels(self, images: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
@@ -85,7 +94,8 @@ class LayerChain:
         Tensor of int64, shape (batch_size,)
             Wrong labels.
         """
-        return self._draw_hard_labels(self._image_part(images), self._image_energies(images), labels, noise)
+        energies = self._image_energies(images)
+        return self._draw_hard_labels(self._image_part(self._centered(images)), energies, labels, noise)
 
     def update(self, images: Tensor, labels: Tensor, wrong_labels: Tensor, noise: Tensor | None = None) -> ChainUpdate:
         """Return every layer's local gradient on one batch.
@@ -104,7 +114,8 @@ class LayerChain:
         ChainUpdate
             Gradients and figures.
         """
-        image_part, energies = self._image_part(images), self._image_energies(images)
+        energies, images = self._image_energies(images), self._centered(images)
+        image_part = self._image_part(images)
         if noise is not None:
             wrong_labels = self._draw_hard_labels(image_part, energies, labels, noise)
         presented = torch.cat([labels, wrong_labels])
@@ -116,13 +127,21 @@ class LayerChain:
         gradients = [self._first_gradient(images, presented, scale, local.gradient)]
         losses, goodness = [local.loss], [_means(local.goodness)]
         for weight in self.weights[1:]:
-            u = unit_halves(h) if self._normalize_halves else _unit_length(h, local.goodness)
+            u = self._next_input(h, local.goodness, presented)
             h = torch.mm(u, weight.T).relu_()
             local = self._objective.local_gradient(h)
             gradients.append(torch.mm(local.gradient.T, u))
             losses.append(local.loss)
             goodness.append(_means(local.goodness))
         return ChainUpdate(gradients, torch.stack(losses), torch.stack(goodness))
+
+    def _next_input(self, h: Tensor, goodness: Tensor, presented: Tensor) -> Tensor:
+        """Return what the layer after one with activity `h` takes."""
+        u = unit_halves(h) if self._normalize_halves else _unit_length(h, goodness)
+        return u if self._labels_beside is None else torch.cat([u, self._labels_beside[presented]], dim=1)
+
+    def _centered(self, images: Tensor) -> Tensor:
+        return images if self._center is None else images - self._center
 
     def _image_part(self, images: Tensor) -> Tensor:
         """Return what an image adds to the first layer's currents, the same under every label."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ff2neuro.learning.limits import (
     Device,
     LabelCoding,
+    LabelLayers,
     LayerNormalization,
     Loss,
     MatmulPrecision,
@@ -53,11 +54,19 @@ class TrainingConfig(TomlConfig):
         Probability of a one in a random code.
     label_strength : float
         Input of a one in the code, where pixels lie in [0, 1].
+    label_layers : {"first", "all"}
+        Which layers take the label code: the first, beside the image, or every one (arXiv 2604.13081; as top-down input
+        in arXiv 2212.13345, section 3.4), in others than the first at the length of the activity beside it. A network
+        with the latter cannot be converted to spikes.
     max_shift : float
         How far a training image is shifted at random each time it is presented, up or down and left or right, as a
         share of its height and width, rounded to whole pixels (jitter, arXiv 2212.13345, section 3.2); 0 for none.
     normalize_input : bool
         Whether the first layer's input is scaled to unit length, as those of the others always are.
+    center_input : bool
+        Whether the first layer learns on images less the mean training image, so that what all images share does not
+        slow it down (LeCun et al., Efficient BackProp, 1998, section 4.3). The trained network takes images as they
+        are and has no bias: the weights of the label code make up for it.
     layer_normalization : {"layer", "halves"}
         Whether a layer's activity is scaled to unit length as a whole before the next layer takes it, or each half by
         itself (Polar-FFA, arXiv 2408.09210). A network with the latter cannot be converted to spikes.
@@ -111,8 +120,10 @@ class TrainingConfig(TomlConfig):
     label_length: int = 100
     label_density: float = 0.3
     label_strength: float = 1.0
+    label_layers: LabelLayers = "first"
     max_shift: float = 0.0
     normalize_input: bool = True
+    center_input: bool = False
     layer_normalization: LayerNormalization = "layer"
     voting_layers: tuple[int, ...] = ()
     validation_fraction: float = 0.0

@@ -16,7 +16,17 @@ from ff2neuro.errors import ConfigurationError, DatasetError
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.estimator_file import FittedState, load_fitted, save_fitted
 from ff2neuro.learning.initial import initial_label_codes
-from ff2neuro.learning.limits import Device, LabelCoding, LayerNormalization, Loss, MatmulPrecision, Negatives, Schedule
+from ff2neuro.learning.limits import (
+    Device,
+    LabelCoding,
+    LabelLayers,
+    LayerNormalization,
+    Loss,
+    MatmulPrecision,
+    Negatives,
+    Schedule,
+)
+from ff2neuro.learning.shifts import image_grid
 from ff2neuro.networks import unit_length
 from ff2neuro.networks.goodness import Probability
 
@@ -44,8 +54,8 @@ class ForwardForwardClassifier(TransformerMixin, ClassifierMixin, BaseEstimator)
     random_state : int, RandomState or None
         Source of all chance.
     probability, alpha, theta, loss, negatives, epochs, batch_size, learning_rate, schedule, label_code, label_length, \
-label_density, max_shift, normalize_input, layer_normalization, voting_layers, validation_fraction, patience, \
-peer_normalization, one_pass_updates, device, matmul_precision, threads
+label_density, label_layers, max_shift, normalize_input, center_input, layer_normalization, voting_layers, \
+validation_fraction, patience, peer_normalization, one_pass_updates, device, matmul_precision, threads
         As in `ff2neuro.learning.TrainingConfig`.
 
     Attributes
@@ -87,8 +97,10 @@ peer_normalization, one_pass_updates, device, matmul_precision, threads
         label_length: int = 100,
         label_density: float = 0.3,
         label_strength: float | None = None,
+        label_layers: LabelLayers = "first",
         max_shift: float = 0.0,
         normalize_input: bool = True,
+        center_input: bool = False,
         layer_normalization: LayerNormalization = "layer",
         voting_layers: tuple[int, ...] = (),
         validation_fraction: float = 0.0,
@@ -115,8 +127,10 @@ peer_normalization, one_pass_updates, device, matmul_precision, threads
         self.label_length = label_length
         self.label_density = label_density
         self.label_strength = label_strength
+        self.label_layers = label_layers
         self.max_shift = max_shift
         self.normalize_input = normalize_input
+        self.center_input = center_input
         self.layer_normalization = layer_normalization
         self.voting_layers = voting_layers
         self.validation_fraction = validation_fraction
@@ -329,6 +343,11 @@ peer_normalization, one_pass_updates, device, matmul_precision, threads
         shape = (self.n_features_in_,) if self.image_shape is None else tuple(self.image_shape)
         if int(np.prod(shape)) != self.n_features_in_:
             raise ConfigurationError(f"image_shape is {shape}, but X has {self.n_features_in_} features; omit it")
+        if self.max_shift and image_grid(shape) is None:
+            raise ConfigurationError(
+                f"max_shift is {self.max_shift}, but features of shape {shape} have no rows and columns to be shifted "
+                "along; give image_shape=(height, width), or set max_shift to 0"
+            )
         return shape
 
     def _checked_pixels(self, X: Any) -> npt.NDArray[np.float32]:

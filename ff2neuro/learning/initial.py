@@ -5,10 +5,13 @@ import numpy.typing as npt
 
 from ff2neuro.data import Dataset
 from ff2neuro.errors import ConfigurationError
+from ff2neuro.learning.centering import orthogonal_to_center
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.networks import LabelCodes, one_hot_label_codes, random_label_codes
 
 __all__ = ["epoch_chance", "initial_label_codes", "initial_weights", "split_training_images"]
+
+Array = npt.NDArray[np.float32]
 
 #: Streams of chance that must not share their numbers.
 _WEIGHTS, _CODES, _HELD_OUT, _EPOCH = range(4)
@@ -62,7 +65,9 @@ def initial_label_codes(config: TrainingConfig, n_classes: int) -> LabelCodes:
     return random_label_codes(n_classes, config.label_length, config.label_density, chance, config.label_strength)
 
 
-def initial_weights(config: TrainingConfig, codes: LabelCodes, dataset: Dataset) -> list[npt.NDArray[np.float32]]:
+def initial_weights(
+    config: TrainingConfig, codes: LabelCodes, dataset: Dataset, center: Array | None = None
+) -> list[Array]:
     """Draw normal weights, of a variance that starts the mean goodness of a layer at its threshold.
 
     A ReLU passes half of the variance, so n_out neurons of weight variance s² answer an input of squared length E with
@@ -75,7 +80,9 @@ def initial_weights(config: TrainingConfig, codes: LabelCodes, dataset: Dataset)
     codes : LabelCodes
         Label codes.
     dataset : Dataset
-        Images, whose mean energy counts where the input is not normalised.
+        Images, whose mean energy counts where the input is not normalised, or less a center.
+    center : ndarray of shape (n_pixels,), optional
+        What is subtracted from images before the first layer's weights are applied.
 
     Returns
     -------
@@ -83,17 +90,27 @@ def initial_weights(config: TrainingConfig, codes: LabelCodes, dataset: Dataset)
         One matrix per layer.
     """
     chance = np.random.default_rng([config.seed, _WEIGHTS])
-    n_inputs, energy = dataset.n_pixels + codes.length, 1.0
-    if not config.normalize_input:
-        sample = dataset.x_train[:ENERGY_SAMPLE].astype(np.float64)
-        energy = float((sample**2).sum(axis=1).mean() + (codes.values**2).sum(axis=1).mean())
+    n_inputs, energy = dataset.n_pixels + codes.length, _input_energy(config, codes, dataset, center)
     goodness = config.theta if config.probability == "sigmoid" and config.theta > 0 else 1.0
     weights = []
     for width in config.layers:
         scale = np.sqrt(2 * goodness / (width * energy))
         weights.append((chance.standard_normal((width, n_inputs)) * scale).astype(np.float32))
         n_inputs, energy = width, 1.0
+        if config.label_layers == "all":
+            n_inputs, energy = width + codes.length, 2.0
+    if center is not None:
+        weights[0] = orthogonal_to_center(weights[0], center)
     return weights
+
+
+def _input_energy(config: TrainingConfig, codes: LabelCodes, dataset: Dataset, center: Array | None) -> float:
+    """Return the mean squared length of what the first layer's weights are applied to."""
+    sample = dataset.x_train[:ENERGY_SAMPLE].astype(np.float64)
+    label_energy = float((codes.values**2).sum(axis=1).mean())
+    given = float((sample**2).sum(axis=1).mean()) + label_energy
+    taken = given if center is None else float(((sample - center) ** 2).sum(axis=1).mean()) + label_energy
+    return taken / given if config.normalize_input else taken
 
 
 def split_training_images(config: TrainingConfig, n_images: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

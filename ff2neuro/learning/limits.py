@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Device",
     "LabelCoding",
+    "LabelLayers",
     "LayerNormalization",
     "Loss",
     "MatmulPrecision",
@@ -23,6 +24,7 @@ __all__ = [
 
 Device = Literal["cpu", "cuda"]
 LabelCoding = Literal["random", "one-hot"]
+LabelLayers = Literal["first", "all"]
 LayerNormalization = Literal["layer", "halves"]
 Loss = Literal["cross-entropy", "symba", "swish"]
 Negatives = Literal["random", "hard"]
@@ -37,6 +39,7 @@ _CHOICES: dict[str, Any] = {
     "schedule": Schedule,
     "label_code": LabelCoding,
     "device": Device,
+    "label_layers": LabelLayers,
     "layer_normalization": LayerNormalization,
     "matmul_precision": MatmulPrecision,
 }

@@ -7,6 +7,7 @@ The layers stay as they are and every map sees its own layer alone, so that this
 from itertools import count, islice
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,13 +23,17 @@ __all__ = ["fit_one_pass_head", "softmax_gradient"]
 LEARNING_RATE = 0.1
 
 
-def fit_one_pass_head(network: AnalogNetwork, presenter: Presenter, config: TrainingConfig) -> OnePassHead:
+def fit_one_pass_head(
+    network: AnalogNetwork, code: npt.NDArray[np.float32], presenter: Presenter, config: TrainingConfig
+) -> OnePassHead:
     """Fit the head of a trained network.
 
     Parameters
     ----------
     network : AnalogNetwork
         Network, which stays as it is.
+    code : ndarray of shape (code_length,)
+        Neutral label code, in the units of `LabelCodes.codes`.
     presenter : Presenter
         What presented the images that it was trained on.
     config : TrainingConfig
@@ -37,9 +42,8 @@ def fit_one_pass_head(network: AnalogNetwork, presenter: Presenter, config: Trai
     Returns
     -------
     OnePassHead
-        The head, whose neutral code is the mean of all label codes.
+        The head.
     """
-    code = network.label_codes.codes.mean(axis=0)
     weights = [torch.tensor(weight, device=config.device) for weight in network.weights]
     neutral = torch.tensor(code * np.float32(network.label_codes.strength), device=config.device)
     voters = network.head.voting_layers
@@ -48,7 +52,7 @@ def fit_one_pass_head(network: AnalogNetwork, presenter: Presenter, config: Trai
     # Epochs beyond those of training, so that nothing is presented twice in the same way.
     batches = (batch for epoch in count(config.epochs + 1) for batch in presenter.epoch(epoch))
     for update, batch in enumerate(islice(batches, config.one_pass_updates)):
-        directions = _directions(weights, batch.images, neutral, halves=network.normalize_halves)
+        directions = _directions(network, weights, batch.images, neutral)
         gradients = [
             softmax_gradient(head, directions[layer], batch.labels) for head, layer in zip(maps, voters, strict=True)
         ]
@@ -78,12 +82,14 @@ def softmax_gradient(head: Tensor, directions: Tensor, labels: Tensor) -> Tensor
     return torch.mm(error.T, directions).div_(len(labels))
 
 
-def _directions(weights: list[Tensor], images: Tensor, neutral: Tensor, *, halves: bool) -> list[Tensor]:
+def _directions(network: AnalogNetwork, weights: list[Tensor], images: Tensor, neutral: Tensor) -> list[Tensor]:
     """Return every layer's activity under the neutral label code, at unit length."""
     n_pixels = images.shape[1]
     h = torch.mm(images, weights[0][:, :n_pixels].T).add_(torch.mv(weights[0][:, n_pixels:], neutral)).relu_()
     directions = [torch.nn.functional.normalize(h)]
     for weight in weights[1:]:
-        u = unit_halves(directions[-1]) if halves else directions[-1]
+        u = unit_halves(directions[-1]) if network.normalize_halves else directions[-1]
+        if network.label_every_layer:
+            u = torch.cat([u, torch.nn.functional.normalize(neutral, dim=0).expand(len(u), -1)], dim=1)
         directions.append(torch.nn.functional.normalize(torch.mm(u, weight.T).relu_()))
     return directions

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ff2neuro.data import Dataset
-from ff2neuro.errors import ConfigurationError
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.initial import epoch_chance
+from ff2neuro.learning.shifts import ImageGrid, image_grid, shift_margins
 
 __all__ = ["Batch", "Presenter"]
 
@@ -50,24 +50,20 @@ class Presenter:
     config : TrainingConfig
         Hyperparameters.
 
-    Raises
-    ------
-    ConfigurationError
-        If images are to be shifted that have no rows and columns.
+    Notes
+    -----
+    Images without rows and columns are never shifted (`ff2neuro.learning.shifts.shift_note`).
     """
 
     def __init__(self, dataset: Dataset, trained_on: "np.typing.NDArray[np.int64]", config: TrainingConfig) -> None:
         self._config, self._trained_on, self._n_classes = config, trained_on, dataset.n_classes
         self._labels = torch.tensor(dataset.y_train, device=config.device)
         self._images = torch.tensor(dataset.x_train, device=config.device)
-        self._margins = _margins(dataset.image_shape, config.max_shift)
-        if any(self._margins):
-            rows, columns = dataset.image_shape
-            down, right = self._margins
-            self._images = pad(self._images.view(-1, rows, columns), (right, right, down, down)).flatten(1)
-            self._padded_columns = columns + 2 * right
-            window = torch.arange(rows)[:, None] * self._padded_columns + torch.arange(columns)
-            self._window = window.flatten().to(config.device)
+        self._margins = shift_margins(dataset.image_shape, config.max_shift)
+        grid = image_grid(dataset.image_shape)
+        if grid is not None and any(self._margins):
+            self._images, self._strides, window = _padded(self._images, grid, self._margins)
+            self._window = window.to(config.device)
 
     @property
     def n_images(self) -> int:
@@ -101,7 +97,7 @@ class Presenter:
         if any(self._margins):
             spans = 2 * np.array(self._margins)[:, None] + 1
             shifts = torch.tensor(chance.integers(0, spans, (2, self.n_images)), device=device)
-            corners = shifts[0] * self._padded_columns + shifts[1]
+            corners = shifts[0] * self._strides[0] + shifts[1] * self._strides[1]
         for start in range(0, self.n_images, self._config.batch_size):
             part = slice(start, start + self._config.batch_size)
             images = self._pixels(order[part], None if corners is None else corners[part])
@@ -115,11 +111,15 @@ class Presenter:
         return self._images.flatten()[start[:, None] + self._window]
 
 
-def _margins(image_shape: tuple[int, ...], max_shift: float) -> tuple[int, int]:
-    """Return the greatest shift in pixels, up or down and left or right."""
-    if max_shift and len(image_shape) != 2:
-        raise ConfigurationError(
-            f"max_shift is {max_shift}, but images of shape {image_shape} have no rows and columns to be shifted "
-            "along; set it to 0"
-        )
-    return (round(max_shift * image_shape[0]), round(max_shift * image_shape[1])) if max_shift else (0, 0)
+def _padded(images: Tensor, grid: ImageGrid, margins: tuple[int, int]) -> tuple[Tensor, tuple[int, int], Tensor]:
+    """Return images with wider borders, what a step down and to the right is in them, and the window of an image.
+
+    A border goes on as it was, so that a bright background stays one.
+    """
+    down, right = margins
+    planes, rows, columns, channels = grid.planes, grid.rows, grid.columns, grid.channels
+    boxes = images.view(-1, planes, rows, columns, channels)
+    wide = pad(boxes, (0, 0, right, right, down, down), mode="replicate")
+    _, down_step, right_step, _ = wide[0].stride()
+    places = torch.arange(wide[0].numel()).view(wide.shape[1:])
+    return wide.flatten(1), (down_step, right_step), places[:, :rows, :columns].flatten()

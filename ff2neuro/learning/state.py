@@ -157,7 +157,7 @@ def load_checkpoint(path: Path) -> TrainingState | HebbianState:
     FileFormatError
         If the file does not exist, is damaged, is no checkpoint, or is of a newer format.
     """
-    with open_hdf5(path, "checkpoint") as file:
+    with open_hdf5(path, "checkpoint", "start anew with --force") as file:
         if file.attrs.get("format") != FORMAT:
             raise FileFormatError(f"{path} is not a checkpoint of ff2neuro; start anew with --force")
         version = int(file.attrs["format_version"])

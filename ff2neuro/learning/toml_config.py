@@ -16,7 +16,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["TomlConfig", "require_same_training"]
+__all__ = ["TomlConfig", "parse_toml", "require_same_training"]
+
+#: Source of values that come from no file.
+UNNAMED = "the configuration"
 
 Config = TypeVar("Config", bound="TomlConfig")
 
@@ -36,7 +39,7 @@ class TomlConfig:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
-    def from_mapping(cls: type[Config], mapping: Mapping[str, Any], source: str = "the configuration") -> Config:
+    def from_mapping(cls: type[Config], mapping: Mapping[str, Any], source: str = UNNAMED) -> Config:
         """Build a configuration from names and values; those that are missing take their defaults.
 
         Parameters
@@ -63,14 +66,19 @@ class TomlConfig:
                 raise ConfigurationError(
                     f"{source} has an unknown key {name!r}; did you mean {nearest!r}? Known are {', '.join(known)}"
                 )
-        return cls(**mapping)
+        try:
+            return cls(**mapping)
+        except ConfigurationError as error:
+            if source == UNNAMED:
+                raise
+            raise ConfigurationError(f"{source}: {error}") from error
 
     def to_toml(self) -> str:
         """Return the configuration as TOML."""
         return tomli_w.dumps(self.to_mapping())
 
     @classmethod
-    def from_toml(cls: type[Config], text: str, source: str = "the configuration") -> Config:
+    def from_toml(cls: type[Config], text: str, source: str = UNNAMED) -> Config:
         """Read a configuration from TOML.
 
         Parameters
@@ -90,11 +98,7 @@ class TomlConfig:
         ConfigurationError
             If `text` is no TOML, names a key that is unknown, or holds a value that is refused.
         """
-        try:
-            mapping = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{source} is no valid TOML: {error}; mend that line") from error
-        return cls.from_mapping(mapping, source)
+        return cls.from_mapping(parse_toml(text, source), source)
 
     @classmethod
     def load(cls: type[Config], path: Path) -> Config:
@@ -122,6 +126,32 @@ class TomlConfig:
         return cls.from_toml(text, f"configuration {path}")
 
 
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """Return names and values that a TOML text holds.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    source : str
+        Where it comes from, for messages.
+
+    Returns
+    -------
+    dict
+        Names and values.
+
+    Raises
+    ------
+    ConfigurationError
+        If `text` is no TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{source} is no valid TOML: {error}; mend that line") from error
+
+
 def require_same_training(before: tuple[TomlConfig, str, str], now: tuple[TomlConfig, str, str]) -> None:
     """Refuse to go on with another configuration or data set.
 
@@ -138,7 +168,8 @@ def require_same_training(before: tuple[TomlConfig, str, str], now: tuple[TomlCo
     (config, name, checksum), (new_config, new_name, new_checksum) = before, now
     ours, theirs = config.to_mapping(), new_config.to_mapping()
     differences = [f"{key} was {ours[key]!r} and is now {theirs[key]!r}" for key in ours if ours[key] != theirs[key]]
-    if (name, checksum) != (new_name, new_checksum):
+    # The same images and labels in a file that was moved are the same data set.
+    if checksum != new_checksum:
         differences.append(
             f"the data set was {name} (checksum {checksum[:12]}) and is now {new_name} (checksum {new_checksum[:12]})"
         )

@@ -15,15 +15,17 @@ from torch import Tensor
 from ff2neuro.data import Dataset
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.learning.adam import Adam
+from ff2neuro.learning.centering import fold_center, image_center
 from ff2neuro.learning.chain import LayerChain
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.initial import initial_label_codes, initial_weights, split_training_images
+from ff2neuro.learning.neutral_code import add_neutral_code
 from ff2neuro.learning.objectives import Objective
 from ff2neuro.learning.one_pass import fit_one_pass_head
 from ff2neuro.learning.presentation import Presenter
 from ff2neuro.learning.provenance import training_provenance
 from ff2neuro.learning.state import TrainingState
-from ff2neuro.networks import AnalogNetwork, GoodnessHead
+from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes, labels_beside_activity
 
 __all__ = ["ForwardForwardTrainer", "train"]
 
@@ -74,19 +76,22 @@ class ForwardForwardTrainer:
             )
         _require_device(config.device)
         self._dataset, self._config = dataset, config
-        self._data_file = state.data_file if state else data_file
+        self._data_file = data_file or (state.data_file if state else "")
         self._label_codes = initial_label_codes(config, dataset.n_classes)
         trained_on, self._judged_on = split_training_images(config, len(dataset.y_train))
+        self._center = image_center(config, self._label_codes, dataset.x_train[trained_on])
         self._presenter = Presenter(dataset, trained_on, config)
         self.metrics: list[str] = list(state.metrics) if state else []
         self._best_weights = state.best_weights if state else ()
-        weights = state.weights if state else initial_weights(config, self._label_codes, dataset)
+        weights = state.weights if state else initial_weights(config, self._label_codes, dataset, self._center)
         self._chain = LayerChain(
             _tensors(weights, config.device),
             torch.tensor(self._label_codes.values, device=config.device),
             Objective(config.probability, config.alpha, config.theta, config.loss, config.peer_normalization),
             normalize_input=config.normalize_input,
             normalize_halves=config.layer_normalization == "halves",
+            labels_beside=_labels_beside(self._label_codes, config),
+            center=None if self._center is None else torch.tensor(self._center, device=config.device),
         )
         self._adam = Adam(
             self._chain.weights,
@@ -185,20 +190,24 @@ class ForwardForwardTrainer:
         if not self._config.one_pass_updates:
             return network
         with _arithmetic(self._config):
-            return replace(network, one_pass=fit_one_pass_head(network, self._presenter, self._config))
+            network, code = add_neutral_code(network, self._config, self._center)
+            return replace(network, one_pass=fit_one_pass_head(network, code, self._presenter, self._config))
 
     def _network(self, weights: tuple[npt.NDArray[np.float32], ...]) -> AnalogNetwork:
         config = self._config
+        if self._center is not None:
+            weights = (fold_center(weights[0], self._label_codes, self._center), *weights[1:])
         provenance = training_provenance(config, self._dataset, self._data_file, self.epoch)
         if config.patience:
             provenance["best_epoch"] = self.best_epoch
-        halves = config.layer_normalization == "halves"
+        halves, everywhere = config.layer_normalization == "halves", config.label_layers == "all"
         head = GoodnessHead(config.probability, config.alpha, config.theta, config.voters, config.normalize_input)
         return AnalogNetwork(
             weights=weights,
             label_codes=self._label_codes,
-            head=replace(head, normalize_layers=not halves),
+            head=replace(head, normalize_layers=not (halves or everywhere)),
             normalize_halves=halves,
+            label_every_layer=everywhere,
             image_shape=self._dataset.image_shape,
             provenance=provenance,
         )
@@ -271,6 +280,13 @@ def _arrays(tensors: Sequence[Tensor]) -> tuple[npt.NDArray[np.float32], ...]:
 
 def _tensors(arrays: Sequence[npt.NDArray[np.float32]], device: str) -> list[Tensor]:
     return [torch.tensor(array, device=device) for array in arrays]
+
+
+def _labels_beside(codes: LabelCodes, config: TrainingConfig) -> Tensor | None:
+    """Return the label codes as the layers after the first take them, if they do."""
+    if config.label_layers == "first":
+        return None
+    return torch.tensor(labels_beside_activity(codes.values), device=config.device)
 
 
 def _require_device(device: str) -> None:

@@ -2,7 +2,7 @@
 
 from ff2neuro.networks.analog import AnalogNetwork
 from ff2neuro.networks.goodness import GoodnessHead, Probability, layer_probabilities, predict_from_scores
-from ff2neuro.networks.labels import LabelCodes, one_hot_label_codes, random_label_codes
+from ff2neuro.networks.labels import LabelCodes, labels_beside_activity, one_hot_label_codes, random_label_codes
 from ff2neuro.networks.model_file import load_model, load_network, save_model
 from ff2neuro.networks.one_pass import OnePassHead, unit_length
 from ff2neuro.networks.spiking import InputCode, InputCoding, SpikingLayer, SpikingNetwork
@@ -20,6 +20,7 @@ __all__ = [
     "SpikingNetwork",
     "Trace",
     "TraceKind",
+    "labels_beside_activity",
     "layer_probabilities",
     "load_model",
     "load_network",

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ff2neuro.errors import DatasetError, NetworkError
 from ff2neuro.files import Tree, readonly
 from ff2neuro.networks.goodness import GoodnessHead, layer_probabilities, predict_from_scores
-from ff2neuro.networks.labels import LabelCodes
-from ff2neuro.networks.one_pass import OnePassHead
+from ff2neuro.networks.labels import LabelCodes, labels_beside_activity
+from ff2neuro.networks.one_pass import OnePassHead, unit_length
 
 __all__ = ["AnalogNetwork"]
 
@@ -45,11 +45,15 @@ class AnalogNetwork:
     normalize_halves : bool
         Whether each half of a layer is scaled by itself before the next layer takes it. Such a network is not
         homogeneous, so that it cannot be converted to spikes.
+    label_every_layer : bool
+        Whether every layer, not the first alone, takes the label code: beside the activity of the layer before, both at
+        unit length (arXiv 2604.13081). Such a network cannot be converted to spikes either.
 
     Raises
     ------
     NetworkError
-        If shapes do not fit, a weight is NaN or infinite, or a layer of odd width is to be cut in halves.
+        If shapes do not fit, a weight is NaN or infinite, a layer of odd width is to be cut in halves, or the head
+        would normalise what `label_every_layer` has normalised already.
 
     Examples
     --------
@@ -68,6 +72,7 @@ class AnalogNetwork:
     provenance: Mapping[str, str | int | float] = field(default_factory=dict)
     one_pass: OnePassHead | None = None
     normalize_halves: bool = False
+    label_every_layer: bool = False
 
     def __post_init__(self) -> None:
         weights = tuple(readonly(weight, np.float32) for weight in self.weights)
@@ -78,9 +83,14 @@ class AnalogNetwork:
         n_in = self.n_inputs
         for index, weight in enumerate(weights):
             _check_weight(index, weight, n_in, halves=self.head.probability == "symmetric")
-            n_in = weight.shape[0]
+            n_in = weight.shape[0] + (self.label_codes.length if self.label_every_layer else 0)
         if max(self.head.voting_layers) >= len(weights):
             raise NetworkError(f"layer {max(self.head.voting_layers)} is to vote, but there are {len(weights)} layers")
+        if self.label_every_layer and self.head.normalize_layers:
+            raise NetworkError(
+                "every layer takes the label code, so its input is of fixed length, but the head would divide by that "
+                "of the activity; set the head's normalize_layers to False"
+            )
         if self.one_pass is not None:
             self.one_pass.check_fits(self.widths, self.n_classes, self.label_codes.length)
 
@@ -111,6 +121,8 @@ class AnalogNetwork:
         one_pass = () if self.one_pass is None else (self.one_pass.code, *self.one_pass.weights)
         if self.normalize_halves:
             digest.update(b"halves")
+        if self.label_every_layer:
+            digest.update(b"label_every_layer")
         for array in (self.label_codes.codes, *self.weights, *one_pass):
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -142,16 +154,21 @@ class AnalogNetwork:
         Raises
         ------
         NetworkError
-            If the network is not homogeneous.
+            If the network is not homogeneous; the message names the hyperparameter.
         """
         if self.normalize_halves and len(self.weights) > 1:
             raise NetworkError(
                 "the network scales each half of a layer by itself (layer_normalization 'halves'), which no spiking "
                 "network does and no readout can make up for; train it with layer_normalization 'layer'"
             )
+        if self.label_every_layer and len(self.weights) > 1:
+            raise NetworkError(
+                "every layer of the network takes the label code (label_layers 'all'), so that activity must be scaled "
+                "to unit length beside it, which no spiking network does; train it with label_layers 'first'"
+            )
 
     def latents(self, images: Array, codes: Array | None = None) -> list[Array]:
-        """Return the activity of every layer, without length normalisation between layers.
+        """Return the activity of every layer; without length normalisation between layers if readouts make up for it.
 
         Parameters
         ----------
@@ -174,10 +191,20 @@ class AnalogNetwork:
         latents = [np.maximum(image_part[:, None, :] + label_part[None, :, :], 0)]
         for weight in self.weights[1:]:
             # One product over all presentations: NumPy would make one for each image, many times slower.
-            flat = latents[-1].reshape(-1, weight.shape[1])
-            flat = (_unit_halves(flat) if self.normalize_halves else flat) @ weight.T
-            latents.append(np.maximum(flat, 0).reshape(*latents[-1].shape[:2], len(weight)))
+            flat = latents[-1].reshape(-1, latents[-1].shape[2])
+            currents = self._scaled(flat) @ weight[:, : flat.shape[1]].T
+            currents = currents.reshape(*latents[-1].shape[:2], len(weight))
+            if self.label_every_layer:
+                beside = labels_beside_activity(codes)
+                currents += beside @ weight[:, flat.shape[1] :].T
+            latents.append(np.maximum(currents, 0))
         return latents
+
+    def _scaled(self, activity: Array) -> Array:
+        """Scale activity as the next layer takes it, which is not at all where the readout can make up for that."""
+        if self.normalize_halves:
+            return _unit_halves(activity)
+        return unit_length(activity).astype(np.float32) if self.label_every_layer else activity
 
     def scores(self, images: Array) -> npt.NDArray[np.float64]:
         """Return the score of every class: the sum of the voting layers' probabilities.
@@ -280,6 +307,7 @@ class AnalogNetwork:
             "head": self.head.to_tree(),
             "image_shape": np.asarray(self.image_shape, dtype=np.int64),
             "normalize_halves": bool(self.normalize_halves),
+            "label_every_layer": bool(self.label_every_layer),
             "provenance": dict(self.provenance),
             "one_pass": self.one_pass.to_tree() if self.one_pass is not None else None,
         }
@@ -293,6 +321,7 @@ class AnalogNetwork:
             head=GoodnessHead.from_tree(tree["head"]),
             image_shape=tuple(tree["image_shape"]),
             normalize_halves=bool(tree.get("normalize_halves", False)),
+            label_every_layer=bool(tree.get("label_every_layer", False)),
             provenance=tree.get("provenance", {}),
             one_pass=OnePassHead.from_tree(tree["one_pass"]) if tree.get("one_pass") is not None else None,
         )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ff2neuro.errors import ConfigurationError, NetworkError
 from ff2neuro.files import Tree, readonly
 
-__all__ = ["LabelCodes", "one_hot_label_codes", "random_label_codes"]
+__all__ = ["LabelCodes", "labels_beside_activity", "one_hot_label_codes", "random_label_codes"]
 
 #: Draws after which distinct random codes are given up.
 MAX_DRAWS = 1000
@@ -70,6 +70,23 @@ class LabelCodes:
     def from_tree(cls, tree: Tree) -> "LabelCodes":
         """Build codes from what a file holds."""
         return cls(codes=tree["codes"], strength=float(tree["strength"]))
+
+
+def labels_beside_activity(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return label codes as they stand beside a layer's activity of unit length.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_codes, code_length)
+        Codes as they stand in the network's input.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_codes, code_length)
+        Codes of unit length, too; one without ones stays so.
+    """
+    length = np.linalg.norm(values.astype(np.float64), axis=1, keepdims=True)
+    return (values / np.where(length > 0, length, 1)).astype(np.float32)
 
 
 def random_label_codes(

@@ -94,4 +94,7 @@ def load_network(path: Path | str) -> AnalogNetwork | SpikingNetwork:
             )
         tree = read_tree(file["network"])
         spiking = file.attrs.get("kind") == "spiking"
-        return SpikingNetwork.from_tree(tree) if spiking else AnalogNetwork.from_tree(tree)
+        try:
+            return SpikingNetwork.from_tree(tree) if spiking else AnalogNetwork.from_tree(tree)
+        except NetworkError as error:
+            raise NetworkError(f"model file {path}: {error}") from error

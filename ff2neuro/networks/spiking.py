@@ -58,6 +58,8 @@ class InputCode:
     def __post_init__(self) -> None:
         if self.coding not in get_args(InputCoding):
             raise NetworkError(f"unknown input coding {self.coding!r}; known are {', '.join(get_args(InputCoding))}")
+        if not self.image_shape or min(self.image_shape) < 1:
+            raise NetworkError(f"images have shape {self.image_shape}; all their axes must be at least 1 long")
         limit = MAX_GRADED_INPUT if self.coding == "constant" else 1
         if not 0 < self.scale <= limit:
             raise NetworkError(f"input scale is {self.scale}; {self.coding} coding takes more than 0 and up to {limit}")
@@ -144,7 +146,10 @@ class SpikingLayer:
     def __post_init__(self) -> None:
         weight = readonly(self.weight, np.float64)
         if weight.ndim != 2 or not np.isfinite(weight).all():
-            raise NetworkError(f"weight of shape {weight.shape} must be a matrix of finite numbers")
+            n_wrong = int((~np.isfinite(weight)).sum())
+            raise NetworkError(
+                f"weight of shape {weight.shape} must be a matrix of finite numbers; {n_wrong} are NaN or infinite"
+            )
         v_threshold = readonly(np.broadcast_to(self.v_threshold, (weight.shape[0],)), np.float64)
         if not (np.isfinite(v_threshold).all() and (v_threshold > 0).all()):
             raise NetworkError(f"thresholds must be positive and finite; the lowest is {v_threshold.min()}")
@@ -244,6 +249,24 @@ class SpikingNetwork:
     def reset(self) -> Reset:
         """Reset rule of the layers, which all share one."""
         return self.layers[0].reset
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over all that decides what the network computes; tells what a quantised network was made of."""
+        code = self.input_code
+        sizes = self.n_time_steps, code.image_shape, [layer.winners for layer in self.layers]
+        coding = code.coding, float(code.scale), code.seed, float(code.label_codes.strength)
+        digest = hashlib.sha256(repr((sizes, coding, self.head, self.trace)).encode())
+        digest.update(np.ascontiguousarray(code.label_codes.codes).tobytes())
+        for layer in self.layers:
+            digest.update(layer.checksum.encode())
+        return digest.hexdigest()
+
+    @property
+    def fine_tuned_checksums(self) -> tuple[str, ...] | None:
+        """What `SpikingLayer.checksum` of each layer was after fine-tuning, which moves weights; None without it."""
+        found = self.provenance.get("fine_tuned_checksums")
+        return tuple(str(found).split()) if found else None
 
     def check_images(self, images: Array) -> None:
         """Refuse images that this network cannot take.

@@ -14,6 +14,7 @@ from torch import Tensor
 from ff2neuro._version import __version__
 from ff2neuro.data import Dataset
 from ff2neuro.errors import NetworkError
+from ff2neuro.learning.hebbian.config import share_of_epoch
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, random_label_codes
 from ff2neuro.reproduction.analog_setting import AnalogSetting
 
@@ -45,6 +46,7 @@ class AnalogTraining:
         weight = self._rng.uniform(-bound, bound, (setting.n_neurons, n_inputs)).astype(np.float32)
         self._weight = torch.tensor(weight, requires_grad=True)
         self._adam = torch.optim.Adam([self._weight], lr=setting.learning_rate, fused=True)
+        self._epoch = 0
         self._images, self._bits = torch.tensor(data.x_train), torch.tensor(self._codes.values)
 
     def run_epoch(self) -> None:
@@ -55,6 +57,9 @@ class AnalogTraining:
         NetworkError
             If a weight is no longer finite.
         """
+        self._epoch += 1
+        share = share_of_epoch(self._setting.schedule, self._epoch, self._setting.epochs)
+        self._adam.param_groups[0]["lr"] = self._setting.learning_rate * share
         data, n_images = self._data, len(self._data.y_train)
         order = self._rng.permutation(n_images)
         positive = self._rng.integers(0, 2, n_images)

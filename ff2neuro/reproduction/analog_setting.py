@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ff2neuro.learning.limits import Schedule
 from ff2neuro.networks.goodness import Probability
 
 __all__ = ["AnalogSetting"]
@@ -26,7 +27,9 @@ class AnalogSetting:
     batch_size : int
         Images per update.
     learning_rate : float
-        Step size of Adam (arXiv 1412.6980).
+        Step size of Adam (arXiv 1412.6980), that of the first epoch if there is a schedule.
+    schedule : {"constant", "linear", "cosine"}
+        How the step size falls from epoch to epoch, as in `HebbianConfig`; constant in the paper.
     label_length, label_density : int, float
         Bits of a random label code and the probability of a one.
     """
@@ -38,5 +41,6 @@ class AnalogSetting:
     theta: float = 3.5
     batch_size: int = 50
     learning_rate: float = 0.01
+    schedule: Schedule = "constant"
     label_length: int = 100
     label_density: float = 0.3

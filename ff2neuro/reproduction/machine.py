@@ -61,11 +61,11 @@ def machine_rows(run: Path, data: Dataset, backend: str) -> list[Row]:
     remark = f"{len(images)} images, {WEIGHT_BITS}-bit weights"
     figures = {
         "float test accuracy [%]": accuracies[0],
-        f"fixed-point test accuracy on {backend} [%]": accuracies[1],
+        "fixed-point test accuracy [%]": accuracies[1],
         "fixed point minus float [points]": accuracies[1] - accuracies[0],
         "equal answers [%]": 100 * float((real == fixed).mean()),
     }
-    return [Row("machine", run.name, name, None, value, remark) for name, value in figures.items()]
+    return [Row("machine", f"{run.name} on {backend}", name, None, value, remark) for name, value in figures.items()]
 
 
 def _predictions(network: SpikingNetwork, graph: nir.NIRGraph, images: Array, backend: str) -> Array:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ff2neuro.data import Dataset
-from ff2neuro.errors import OutputError
+from ff2neuro.errors import FileFormatError, OutputError
 from ff2neuro.files import write_text
-from ff2neuro.reproduction.latents import figures_of, latents_of
+from ff2neuro.reproduction.latents import LatentFigures, figures_of, latents_of
 from ff2neuro.reproduction.machine import machine_rows
 from ff2neuro.reproduction.pictures import draw_curves, draw_latents, draw_tsne
-from ff2neuro.reproduction.plan import Scope, long_runs, search_runs
+from ff2neuro.reproduction.plan import Hyperparameters, Scope, long_runs, search_runs
 from ff2neuro.reproduction.running import DataSource, Result, load_result, run_all
-from ff2neuro.reproduction.tables import Row, latent_rows, markdown, run_rows, search_rows
+from ff2neuro.reproduction.tables import Row, latent_rows, markdown, merge, run_rows, search_rows
 
 __all__ = ["PARTS", "Reproduction", "reproduce"]
 
@@ -32,7 +32,7 @@ class Reproduction:
     Attributes
     ----------
     rows : tuple of Row
-        Published and measured figures.
+        Published and measured figures, those of earlier parts in the same directory included.
     files : tuple of Path
         Table and figures.
     """
@@ -72,6 +72,8 @@ def reproduce(
         If `out` holds something else, or results of another scope.
     DatasetError
         If the images cannot be had.
+    FileFormatError
+        If the table of earlier parts cannot be read.
     BackendError
         If the machine is missing or fails.
     """
@@ -95,6 +97,7 @@ def reproduce(
             rows, files = rows + some_rows, files + some_files
         if "machine" in parts:
             rows += machine_rows(out / "runs" / f"online-symmetric-seed{scope.seeds[0]}", data, backend)
+    rows = merge(_earlier_rows(out), rows)
     files += _write_table(rows, scope, out)
     return Reproduction(tuple(rows), tuple(files))
 
@@ -143,20 +146,33 @@ def _measure_latents(scope: Scope, data: Dataset, out: Path) -> tuple[list[Row],
     """Latents, indices and pictures of the first seed of each setting."""
     folder = out / "latents"
     folder.mkdir(exist_ok=True)
-    latents, figures = {}, {}
+    latents: dict[str, Any] = {}
+    figures: dict[tuple[str, Hyperparameters], LatentFigures] = {}
     for experiment in long_runs(scope):
         run = out / "runs" / experiment.name
         result: Result | None = load_result(run)
         if result is None or result.failure or experiment.config.seed != scope.seeds[0]:
             continue
         every = latents_of(run, data, folder / f"{experiment.name}.h5")
-        latents[experiment.setting] = every["true"]
-        figures[experiment.setting] = figures_of(every, data.y_test)
-    values: dict[str, Any] = {setting: figure.to_mapping() for setting, figure in figures.items()}
+        if experiment.hyperparameters == "published":
+            latents[experiment.setting] = every["published"]
+        figures[experiment.setting, experiment.hyperparameters] = figures_of(every, data.y_test)
+    values = {f"{setting}, {whose}": figure.to_mapping() for (setting, whose), figure in figures.items()}
     write_text(folder / "figures.json", json.dumps(values, indent=2) + "\n")
     files = draw_latents(latents, data.y_test, _figures(out) / "latents")
     files += draw_tsne(latents, data.y_test, _figures(out) / "tsne")
     return latent_rows(figures), files
+
+
+def _earlier_rows(out: Path) -> list[Row]:
+    """Return what earlier parts left: the table is written anew, but not forgotten."""
+    table = out / "table.json"
+    if not table.exists():
+        return []
+    try:
+        return [Row(**values) for values in json.loads(table.read_text(encoding="utf-8"))]
+    except (TypeError, ValueError) as error:
+        raise FileFormatError(f"{table} is no table of a reproduction ({error}); remove it") from error
 
 
 def _write_table(rows: Sequence[Row], scope: Scope, out: Path) -> list[Path]:

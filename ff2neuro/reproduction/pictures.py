@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.files import write_bytes
+from ff2neuro.reproduction.published import RUNS
 from ff2neuro.reproduction.running import Result
 
 if TYPE_CHECKING:
@@ -63,19 +64,22 @@ def draw_tsne(latents: Mapping[str, Array], labels: Array, out: Path) -> list[Pa
         The files.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     figure = _figure(2, 3, (11, 7))
     for axes, (name, latent) in zip(figure.axes, latents.items(), strict=False):
         some = latent[:N_PLACED]
         perplexity = min(30.0, (len(some) - 1) / 3)
-        places = TSNE(random_state=0, init="random", perplexity=perplexity).fit_transform(some)
+        # Threads that wait for each other at every step of the descent cost more than they bring on a busy machine.
+        with threadpool_limits(1):
+            places = TSNE(random_state=0, init="random", perplexity=perplexity).fit_transform(some)
         axes.scatter(places[:, 0], places[:, 1], c=labels[:N_PLACED], cmap="tab10", s=3, linewidths=0)
         axes.set(title=name, xticks=[], yticks=[])
     return _save(figure, out)
 
 
 def draw_curves(results: Sequence[Result], out: Path) -> list[Path]:
-    """Draw the test accuracy over the epochs, one panel per setting, one line per seed.
+    """Draw the test accuracy over the epochs, one panel per setting, one line per seed, beside the published curve.
 
     Parameters
     ----------
@@ -92,13 +96,19 @@ def draw_curves(results: Sequence[Result], out: Path) -> list[Path]:
     figure = _figure(2, 3, (11, 6.5))
     settings = list(dict.fromkeys(result.setting for result in results))
     for axes, setting in zip(figure.axes, settings, strict=False):
-        for result in results:
-            if result.setting == setting:
-                epochs = range(1, len(result.accuracies) + 1)
-                axes.plot(epochs, 100 * np.array(result.accuracies), marker=".", label=result.name.rsplit("-", 1)[-1])
+        _draw_curve(axes, RUNS[setting].curve, color="black", linewidth=2, label="published")
+        for result in (result for result in results if result.setting == setting):
+            tuned = result.hyperparameters == "tuned"
+            style = {"linestyle": "--" if tuned else "-", "marker": "."}
+            label = f"{'tuned, ' if tuned else ''}{result.name.rsplit('-', 1)[-1]}"
+            _draw_curve(axes, 100 * np.array(result.accuracies), label=label, **style)
         axes.set(title=setting, xlabel="epoch", ylabel="test accuracy [%]")
-        axes.legend()
+        axes.legend(fontsize="x-small")
     return _save(figure, out)
+
+
+def _draw_curve(axes: Any, curve: Sequence[float] | Array, **style: Any) -> None:
+    axes.plot(range(1, len(curve) + 1), curve, **style)
 
 
 def _figure(n_rows: int, n_columns: int, size: tuple[float, float]) -> "Figure":

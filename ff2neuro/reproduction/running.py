@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ff2neuro.learning.run_directory import RunDirectory
 from ff2neuro.networks import save_model
 from ff2neuro.progress import Progress, progress_bar
 from ff2neuro.reproduction.analog_setting import AnalogSetting
-from ff2neuro.reproduction.plan import Experiment
+from ff2neuro.reproduction.plan import Experiment, Hyperparameters
 
 __all__ = ["DataSource", "Result", "load_result", "run_all"]
 
@@ -62,7 +62,7 @@ class Result:
 
     Attributes
     ----------
-    name, setting : str
+    name, setting, hyperparameters : str
         As in `Experiment`.
     accuracies : tuple of float
         Share of test images that were classified right, after each epoch.
@@ -74,11 +74,11 @@ class Result:
     setting: str
     accuracies: tuple[float, ...]
     failure: str = ""
+    hyperparameters: Hyperparameters = "published"
 
     def to_json(self) -> str:
         """Return the result as a JSON document."""
-        values = {"name": self.name, "setting": self.setting, "accuracies": list(self.accuracies)}
-        return json.dumps({**values, "failure": self.failure}, indent=2) + "\n"
+        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def load_result(directory: Path) -> Result | None:
@@ -98,7 +98,7 @@ def load_result(directory: Path) -> Result | None:
     if not path.exists():
         return None
     values = json.loads(path.read_text(encoding="utf-8"))
-    return Result(values["name"], values["setting"], tuple(values["accuracies"]), values["failure"])
+    return Result(**{**values, "accuracies": tuple(values["accuracies"])})
 
 
 def run_all(
@@ -170,14 +170,16 @@ _worker_data: list[Dataset] = []
 def _load(source: DataSource) -> None:
     """Load the images once per process, and leave the other cores to the other processes."""
     import numba
-    import torch
 
-    torch.set_num_threads(1)
     numba.set_num_threads(1)
     _worker_data.append(source.load())
 
 
 def _run_in_worker(experiment: Experiment, directory: Path) -> Result:
+    if isinstance(experiment.config, AnalogSetting):
+        import torch
+
+        torch.set_num_threads(1)
     return _run(experiment, _worker_data[0], directory)
 
 
@@ -192,7 +194,7 @@ def _run(experiment: Experiment, data: Dataset, directory: Path) -> Result:
             _train_analog(config, data, directory, curve)
     except NetworkError as error:
         failure = str(error)
-    result = Result(experiment.name, experiment.setting, tuple(curve), failure)
+    result = Result(experiment.name, experiment.setting, tuple(curve), failure, experiment.hyperparameters)
     write_text(directory / "result.json", result.to_json())
     return result
 

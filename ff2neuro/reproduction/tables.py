@@ -1,16 +1,27 @@
 """The table: published and measured figures side by side."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 import numpy as np
 
-from ff2neuro.reproduction.latents import LatentFigures
+from ff2neuro.reproduction.latents import LABELINGS, LatentFigures
+from ff2neuro.reproduction.plan import Hyperparameters
 from ff2neuro.reproduction.published import LATENTS, RUNS, SEARCH
 from ff2neuro.reproduction.running import Result
 
-__all__ = ["Row", "latent_rows", "markdown", "run_rows", "search_rows"]
+__all__ = ["Row", "latent_rows", "markdown", "merge", "run_rows", "search_rows"]
+
+#: Parts in the order of the table.
+_ORDER = ("equivalence", "RQ1 runs", "RQ1 search", "RQ2 latents", "machine")
+#: What is measured of latents, by attribute of `LatentFigures`.
+_LATENT_FIGURES = {
+    "hoyer": "Hoyer index",
+    "separability": "separability",
+    "silent": "share of silent latents",
+    "active_neurons": "neurons in use",
+}
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,11 @@ class Row:
     published : float or None
         The paper's value; None if it has none.
     measured : float or None
-        Ours; None if it is not defined.
+        Ours, with the published hyperparameters; None if it is not defined.
     remark : str
         What else there is to know.
+    tuned : float or None
+        Ours, with hyperparameters of our own; None if there are none.
     """
 
     part: str
@@ -39,6 +52,7 @@ class Row:
     published: float | None
     measured: float | None
     remark: str = ""
+    tuned: float | None = None
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the row as JSON holds it."""
@@ -60,21 +74,33 @@ def run_rows(results: Sequence[Result]) -> list[Row]:
     """
     rows = []
     for setting, published in RUNS.items():
-        curves = [result.accuracies for result in results if result.setting == setting and not result.failure]
-        failures = [result.failure for result in results if result.setting == setting and result.failure]
-        if not curves:
-            rows.append(Row("RQ1 runs", setting, "test accuracy [%]", published.final, None, "; ".join(failures)))
-            continue
-        seeds = "seeds: " + ", ".join(f"{100 * curve[-1]:.2f}" for curve in curves)
-        epochs = f"after epoch {len(curves[0])}"
-        final, best = (100 * float(np.mean([choose(curve) for curve in curves])) for choose in (_last, max))
-        rows.append(Row("RQ1 runs", setting, f"test accuracy {epochs} [%]", published.final, final, seeds))
-        rows.append(Row("RQ1 runs", setting, "test accuracy of the best epoch [%]", published.best, best))
+        of_setting = [result for result in results if result.setting == setting]
+        measured = [result.accuracies for result in of_setting if _is(result, "published")]
+        tuned = [result.accuracies for result in of_setting if _is(result, "tuned")]
+        failures = [result.failure for result in of_setting if result.failure]
+        remark = "; ".join(filter(None, [_seeds("seeds", measured), _seeds("tuned", tuned), *failures]))
+        epochs = f" after epoch {len((measured or tuned)[0])}" if measured or tuned else ""
+        last = Row("RQ1 runs", setting, f"test accuracy{epochs} [%]", published.final, _mean(measured, _last), remark)
+        rows.append(replace(last, tuned=_mean(tuned, _last)))
+        best = Row("RQ1 runs", setting, "test accuracy of the best epoch [%]", published.best, _mean(measured, max))
+        rows.append(replace(best, tuned=_mean(tuned, max)))
     return rows
+
+
+def _is(result: Result, hyperparameters: Hyperparameters) -> bool:
+    return result.hyperparameters == hyperparameters and not result.failure
 
 
 def _last(curve: Sequence[float]) -> float:
     return curve[-1]
+
+
+def _mean(curves: Sequence[Sequence[float]], choose: Callable[[Sequence[float]], float]) -> float | None:
+    return 100 * float(np.mean([choose(curve) for curve in curves])) if curves else None
+
+
+def _seeds(name: str, curves: Sequence[Sequence[float]]) -> str:
+    return f"{name}: " + ", ".join(f"{100 * curve[-1]:.2f}" for curve in curves) if curves else ""
 
 
 def search_rows(results: Sequence[Result]) -> list[Row]:
@@ -99,7 +125,7 @@ def search_rows(results: Sequence[Result]) -> list[Row]:
         remark = f"{len(some)} points" + (f", {failed} diverged" if failed else "")
         measured = {
             "mean": float(values.mean()),
-            "std": float(values.std(ddof=1)) if len(values) > 1 else None,
+            "std": float(values.std()) if len(values) > 1 else None,
             "best": float(values.max()),
             "worst": float(values.min()),
         } if len(values) else {}  # fmt: skip
@@ -109,30 +135,48 @@ def search_rows(results: Sequence[Result]) -> list[Row]:
     return rows
 
 
-def latent_rows(figures: Mapping[str, LatentFigures]) -> list[Row]:
-    """Return Hoyer and separability indices.
+def latent_rows(figures: Mapping[tuple[str, Hyperparameters], LatentFigures]) -> list[Row]:
+    """Return Hoyer and separability indices, the share of silent latents and the number of neurons in use.
 
     Parameters
     ----------
-    figures : mapping of str to LatentFigures
-        By setting.
+    figures : mapping of (setting, hyperparameters) to LatentFigures
+        Figures of the networks that were measured.
 
     Returns
     -------
     list of Row
-        With the true label in the input, as published, with the predicted one and with none.
+        For each of `LABELINGS`, of which the first is the paper's.
     """
     rows = []
-    for setting, measured in figures.items():
-        published = LATENTS[setting]
-        for figure, values, value in (
-            ("Hoyer index", measured.hoyer, published.hoyer),
-            ("separability", measured.separability, published.separability),
-        ):
-            for label in values:
-                text = f"{figure}, {label} label in the input"
-                rows.append(Row("RQ2 latents", setting, text, value if label == "true" else None, values[label]))
+    for setting in dict.fromkeys(setting for setting, _ in figures):
+        sides = [figures.get((setting, hyperparameters)) for hyperparameters in get_args(Hyperparameters)]
+        for index, name in _LATENT_FIGURES.items():
+            for labeling, text in LABELINGS.items():
+                published = getattr(LATENTS[setting], index, None) if labeling == "published" else None
+                ours, tuned = (None if side is None else getattr(side, index)[labeling] for side in sides)
+                rows.append(Row("RQ2 latents", setting, f"{name}, {text}", published, ours, tuned=tuned))
     return rows
+
+
+def merge(earlier: Iterable[Row], rows: Sequence[Row]) -> list[Row]:
+    """Return rows with those of earlier parts that they do not replace.
+
+    Parameters
+    ----------
+    earlier : iterable of Row
+        What was measured before.
+    rows : sequence of Row
+        What was measured now: it replaces all that was known of the same part and setting.
+
+    Returns
+    -------
+    list of Row
+        In the order of the parts.
+    """
+    known = {(row.part, row.setting) for row in rows}
+    every = [row for row in earlier if (row.part, row.setting) not in known] + list(rows)
+    return sorted(every, key=lambda row: _ORDER.index(row.part))
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -149,13 +193,15 @@ def markdown(rows: Sequence[Row]) -> str:
         Lines of text.
     """
     lines = [
-        "| part | setting | figure | published | measured | difference | remark |",
-        "|---|---|---|---|---|---|---|",
+        "| part | setting | figure | published | measured | difference | tuned | difference | remark |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         digits = 4 if "RQ2" in row.part else 2
-        difference = None if row.published is None or row.measured is None else row.measured - row.published
-        cells = [_number(row.published, digits), _number(row.measured, digits), _number(difference, digits, sign="+")]
+        cells = [_number(row.published, digits)]
+        for ours in (row.measured, row.tuned):
+            difference = None if row.published is None or ours is None else ours - row.published
+            cells += [_number(ours, digits), _number(difference, digits, sign="+")]
         lines.append(f"| {row.part} | {row.setting} | {row.figure} | {' | '.join(cells)} | {row.remark} |")
     return "\n".join(lines) + "\n"
 

@@ -17,6 +17,7 @@ from ff2neuro.networks import AnalogNetwork, SpikingNetwork
 from ff2neuro.recording import Recording, RecordingHeader
 from ff2neuro.validation.layers import LayerFigures
 from ff2neuro.validation.spikes import SpikeComparison, compare_recordings
+from ff2neuro.validation.trained import TrainedNetwork, label_codes
 from ff2neuro.validation.weights import weight_findings
 
 __all__ = [
@@ -41,12 +42,12 @@ MAX_ROUNDING_MISMATCH = 0.01
 MAX_GAIN_FACTOR = 1.5
 
 
-def file_findings(analog: AnalogNetwork, spiking: SpikingNetwork) -> Iterator[str]:
+def file_findings(trained: TrainedNetwork, spiking: SpikingNetwork) -> Iterator[str]:
     """Compare a file with what was exported, by its checksums, and with the model.
 
     Parameters
     ----------
-    analog, spiking : AnalogNetwork, SpikingNetwork
+    trained, spiking : AnalogNetwork or SpikingNetwork, SpikingNetwork
         Model and file, of the same shape.
 
     Yields
@@ -60,16 +61,46 @@ def file_findings(analog: AnalogNetwork, spiking: SpikingNetwork) -> Iterator[st
                 f"layer {index}: weights, thresholds, leak, reset or gain in the NIR file were changed after the "
                 "export; export the run again"
             )
-    codes = analog.label_codes.codes, spiking.input_code.label_codes.codes
+    codes = label_codes(trained).codes, spiking.input_code.label_codes.codes
     if not np.array_equal(*codes):
         same_shape = codes[0].shape == codes[1].shape
         labels = np.flatnonzero((codes[0] != codes[1]).any(axis=1)) if same_shape else range(len(codes[0]))
         which = ", ".join(str(label) for label in labels)
         yield f"label codes of the NIR file differ from the model's for the classes {which}"
-    if analog.head != spiking.head:
-        yield f"the NIR file reads goodness by {spiking.head}, the model by {analog.head}"
-    for index, (weight, layer) in enumerate(zip(analog.weights, spiking.layers, strict=True)):
-        yield from weight_findings(f"layer {index}", weight, layer)
+    if trained.head != spiking.head:
+        yield f"the NIR file reads goodness by {spiking.head}, the model by {trained.head}"
+    # Fine-tuning moves weights away from the model's by design: what it left is what they have to be.
+    tuned = spiking.fine_tuned_checksums
+    for index, (weight, layer) in enumerate(zip(_weights(trained), spiking.layers, strict=True)):
+        if tuned is None:
+            yield from weight_findings(f"layer {index}", weight, layer)
+        elif tuned[index : index + 1] != (layer.checksum,):
+            yield f"layer {index}: weights, thresholds, leak, reset or gain are not what fine-tuning left"
+    if isinstance(trained, SpikingNetwork):
+        yield from _dynamics_findings(trained, spiking)
+
+
+def _weights(network: TrainedNetwork) -> list[Array]:
+    return list(network.weights) if isinstance(network, AnalogNetwork) else [layer.weight for layer in network.layers]
+
+
+def _dynamics_findings(trained: SpikingNetwork, spiking: SpikingNetwork) -> Iterator[str]:
+    """Compare what no conversion may change of a network that learned in spiking neurons."""
+    if trained.trace != spiking.trace:
+        yield f"the NIR file is read out by {spiking.trace}, the model by {trained.trace}"
+    code, own = spiking.input_code, trained.input_code
+    for what, found, expected in (
+        ("time steps", spiking.n_time_steps, trained.n_time_steps),
+        ("input coding", code.coding, own.coding),
+        ("input scale", code.scale, own.scale),
+        ("seed of the input", code.seed, own.seed),
+        *(
+            (f"leak of layer {index}, in 1/4096", layer.leak, other.leak)
+            for index, (layer, other) in enumerate(zip(spiking.layers, trained.layers, strict=True))
+        ),
+    ):
+        if found != expected:
+            yield f"{what}: {found} in the NIR file, {expected} in the model"
 
 
 def replay(spiking: SpikingNetwork, recording: Recording, images: Array) -> SpikeComparison:

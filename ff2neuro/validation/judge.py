@@ -1,4 +1,4 @@
-"""Comparing a recording with the analog network that it should behave like."""
+"""Comparing a recording with the trained network that it should behave like."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.analysis.statistics import drop_interval, mcnemar_p_value
-from ff2neuro.coding import encode, spiking_latents
+from ff2neuro.coding import encode
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes, SpikingNetwork, layer_probabilities
 from ff2neuro.progress import progress_bar
 from ff2neuro.recording import Recording
@@ -21,13 +21,21 @@ from ff2neuro.validation.faults import (
     replay_is_fault,
     silence_findings,
 )
+from ff2neuro.validation.float_execution import FloatExecution, latents_of
 from ff2neuro.validation.layers import LayerAgreement, LayerFigures
-from ff2neuro.validation.matching import require_data, require_inputs, require_match
+from ff2neuro.validation.matching import (
+    require_data,
+    require_inputs,
+    require_match,
+    require_recording,
+    same_inputs,
+)
 from ff2neuro.validation.neutral import neutral_latents
 from ff2neuro.validation.predictions import Predictions
 from ff2neuro.validation.spikes import SpikeComparison
 from ff2neuro.validation.subsamples import MAX_SHUFFLED_IMAGES, spread
 from ff2neuro.validation.thresholds import Thresholds
+from ff2neuro.validation.trained import TrainedModel, as_model, label_codes, widths
 from ff2neuro.validation.verdict import BackendFigures, Verdict, gate
 
 __all__ = ["synaptic_operations", "validate"]
@@ -41,7 +49,7 @@ SHUFFLE_SEED = 0
 
 
 def validate(
-    analog: AnalogNetwork,
+    analog: AnalogNetwork | TrainedModel,
     spiking: SpikingNetwork,
     recording: Recording,
     images: Array,
@@ -49,12 +57,13 @@ def validate(
     thresholds: Thresholds | None = None,
     neutral: Recording | None = None,
 ) -> Verdict:
-    """Judge whether a spiking network still does what the analog one did.
+    """Judge whether a spiking network still does what the trained one did.
 
     Parameters
     ----------
-    analog : AnalogNetwork
-        The model as it was trained.
+    analog : AnalogNetwork or TrainedModel
+        The model as it was trained; for one that learned in spiking neurons, its float execution
+        (`ff2neuro.validation.float_execution`).
     spiking : SpikingNetwork
         What was made of it, with the readout.
     recording : Recording
@@ -82,12 +91,14 @@ def validate(
         If images and labels do not belong to them.
     """
     thresholds = thresholds or Thresholds()
-    require_match(analog, spiking, recording)
-    require_data(analog, recording, images, labels)
+    model = as_model(analog, images)
+    require_match(model.network, spiking)
+    require_recording(spiking, recording)
+    require_data(model.network, recording, images, labels)
     n_events = require_inputs(recording, encode(spiking.input_code, images, spiking.n_time_steps))
     replayed = replay(spiking, recording, images)
-    predictions, layers, n_spikes = _compare(analog, spiking, recording, images, labels, neutral)
-    faults, notes = _findings(analog, spiking, recording, layers, replayed)
+    predictions, layers, n_spikes = _compare(model, spiking, recording, images, labels, neutral)
+    faults, notes = _findings(model, spiking, recording, layers, replayed)
     correct, classes, n_samples = predictions.correct, predictions.classes, len(images)
     drop = 100 * int(correct[0].sum() - correct[1].sum()) / n_samples
     interval = drop_interval(correct[0], correct[1])
@@ -116,11 +127,12 @@ def validate(
         synops_per_sample=synaptic_operations(spiking, int(n_events.sum()), n_spikes) / n_samples,
         thresholds=thresholds,
         checks=gate(thresholds, drop, agreement, layers, replayed, len(faults)),
+        model_kind="analog" if isinstance(model.network, AnalogNetwork) else "spiking",
     )
 
 
 def _findings(
-    analog: AnalogNetwork,
+    model: TrainedModel,
     spiking: SpikingNetwork,
     recording: Recording,
     layers: tuple[LayerFigures, ...],
@@ -129,12 +141,22 @@ def _findings(
     """Return the faults, and what is merely worth knowing."""
     differences = tuple(replay_findings(replayed))
     at_fault = replay_is_fault(replayed, exact=exact_expected(spiking, recording.header))
-    faults = (*file_findings(analog, spiking), *gain_findings(layers), *(differences if at_fault else ()))
+    of_file = (*file_findings(model.network, spiking), *_event_findings(model, recording))
+    faults = (*of_file, *gain_findings(layers), *(differences if at_fault else ()))
     return faults, (*(() if at_fault else differences), *silence_findings(layers))
 
 
+def _event_findings(model: TrainedModel, recording: Recording) -> Iterator[str]:
+    """Say where a float execution was given other events than the machine."""
+    own = model.recording.input_digests if isinstance(model, FloatExecution) else None
+    if own is not None and recording.input_digests is not None:
+        difference = same_inputs(own, recording.input_digests)
+        if difference:
+            yield f"the machine was not given the input events of the model's float execution: {difference}"
+
+
 def _compare(
-    analog: AnalogNetwork,
+    model: TrainedModel,
     spiking: SpikingNetwork,
     recording: Recording,
     images: Array,
@@ -143,30 +165,30 @@ def _compare(
 ) -> tuple[Predictions, tuple[LayerFigures, ...], list[int]]:
     """Pass over all images once: predictions, figures of the layers, and spikes per layer."""
     names, n_steps = recording.layer_names, recording.header.n_time_steps
-    predictions = Predictions(labels, analog.n_classes, names, analog.head.voting_layers)
+    codes = label_codes(model.network), label_codes(spiking)
+    predictions = Predictions(labels, codes[0].n_classes, names, spiking.head.voting_layers)
     layers = [LayerAgreement(name, len(images), recording.header.layers[name], n_steps) for name in names]
-    heads = [_all_voting(network.head, len(names)) for network in (analog, spiking)]
+    heads = [_all_voting(network.head, len(names)) for network in (model.network, spiking)]
     n_spikes = [0] * len(names)
-    size = max(1, ENTRIES_PER_CHUNK // (analog.n_classes * max(analog.widths)))
     with progress_bar("Comparing latents", len(images), "images") as progress:
-        for start, stop in _chunks(len(images), size):
-            chunk = images[start:stop]
-            counts = [recording.counts(name, start, stop) for name in names]
-            latents = analog.latents(chunk), spiking_latents(spiking, counts)
-            energies = _energy(chunk, analog.label_codes), _energy(chunk, spiking.input_code.label_codes)
-            votes = (
-                layer_probabilities(heads[0], latents[0], energies[0]),
-                layer_probabilities(heads[1], latents[1], energies[1]),
+        for start, stop in _chunks(len(images), _images_per_chunk(spiking)):
+            chosen = np.arange(start, stop)
+            latents = model.latents(chosen), latents_of(spiking, recording, chosen)
+            votes = tuple(
+                layer_probabilities(head, side, _energy(images[start:stop], code))
+                for head, side, code in zip(heads, latents, codes, strict=True)
             )
-            predicted = predictions.add(start, votes)
+            predicted = predictions.add(start, (votes[0], votes[1]))
             for index, layer in enumerate(layers):
-                layer.update(start, latents[0][index], latents[1][index], counts[index], labels[start:stop], predicted)
-                n_spikes[index] += int(counts[index].sum(dtype=np.int64))
+                counts = recording.counts(names[index], start, stop)
+                layer.update(start, latents[0][index], latents[1][index], counts, labels[start:stop], predicted)
+                n_spikes[index] += int(counts.sum(dtype=np.int64))
             progress.advance(stop - start)
-    _compare_shuffled(analog, spiking, recording, images, layers)
+    _compare_shuffled(model, spiking, recording, layers)
     if neutral is not None:
-        for layer, sides in zip(layers, neutral_latents(analog, spiking, neutral, images), strict=True):
-            layer.set_neutral(*sides)
+        sides = model.neutral_latents(), neutral_latents(spiking, neutral, images)
+        for layer, first, second in zip(layers, *sides, strict=True):
+            layer.set_neutral(first, second)
     figures = (layer.figures(labels, predictions.layer_goodness(index)) for index, layer in enumerate(layers))
     return predictions, tuple(figures), n_spikes
 
@@ -176,20 +198,19 @@ def _all_voting(head: GoodnessHead, n_layers: int) -> GoodnessHead:
 
 
 def _compare_shuffled(
-    analog: AnalogNetwork, spiking: SpikingNetwork, recording: Recording, images: Array, layers: list[LayerAgreement]
+    model: TrainedModel, spiking: SpikingNetwork, recording: Recording, layers: list[LayerAgreement]
 ) -> None:
     """Hold the latents of some images against those of others, the baseline of every cosine."""
-    chosen = spread(len(images), MAX_SHUFFLED_IMAGES)
+    chosen = spread(recording.header.n_images, MAX_SHUFFLED_IMAGES)
     partners = chosen[_partners(len(chosen))]
-    size = max(1, ENTRIES_PER_CHUNK // (analog.n_classes * max(analog.widths)))
-    for start, stop in _chunks(len(partners), size):
-        others = analog.latents(images[partners[start:stop]])
-        counts = [
-            np.concatenate([recording.counts(name, index, index + 1) for index in chosen[start:stop]])
-            for name in recording.layer_names
-        ]
-        for layer, first, second in zip(layers, others, spiking_latents(spiking, counts), strict=True):
+    for start, stop in _chunks(len(partners), _images_per_chunk(spiking)):
+        sides = model.latents(partners[start:stop]), latents_of(spiking, recording, chosen[start:stop])
+        for layer, first, second in zip(layers, *sides, strict=True):
             layer.update_shuffled(first, second)
+
+
+def _images_per_chunk(network: SpikingNetwork) -> int:
+    return max(1, ENTRIES_PER_CHUNK // (label_codes(network).n_classes * max(widths(network))))
 
 
 def _energy(images: Array, codes: LabelCodes) -> Array:

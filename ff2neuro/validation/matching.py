@@ -7,10 +7,11 @@ import numpy.typing as npt
 
 from ff2neuro.errors import ConfigurationError, DatasetError
 from ff2neuro.inputs import InputSource, count_events, digest_events
-from ff2neuro.networks import AnalogNetwork, SpikingNetwork
+from ff2neuro.networks import AnalogNetwork, SpikingNetwork, Trace
 from ff2neuro.recording import Recording
+from ff2neuro.validation.trained import TrainedNetwork, label_codes, widths
 
-__all__ = ["require_data", "require_inputs", "require_match", "same_inputs"]
+__all__ = ["require_data", "require_inputs", "require_match", "require_recording", "same_inputs"]
 
 Array = npt.NDArray[Any]
 
@@ -18,56 +19,87 @@ Array = npt.NDArray[Any]
 EVENTS_PER_CHUNK = 2**25
 
 
-def require_match(analog: AnalogNetwork, spiking: SpikingNetwork, recording: Recording) -> None:
-    """Refuse a network or a recording that cannot stem from the analog network.
+def require_match(trained: TrainedNetwork, spiking: SpikingNetwork) -> None:
+    """Refuse a network that cannot have been made of the trained one.
 
     Parameters
     ----------
-    analog, spiking : AnalogNetwork, SpikingNetwork
-        The two networks.
-    recording : Recording
-        What a machine did with the spiking one.
+    trained : AnalogNetwork or SpikingNetwork
+        The model of a run.
+    spiking : SpikingNetwork
+        What a NIR file holds.
 
     Raises
     ------
     ConfigurationError
-        If layers, classes, image size or number of time steps differ; the message says which.
+        If layers, classes, image size, voting layers or readout differ; the message says which.
     """
-    widths = tuple(layer.n_neurons for layer in spiking.layers)
-    if widths != analog.widths:
+    code, codes = spiking.input_code, label_codes(trained)
+    made = "validate the file that was exported from this run"
+    n_pixels = trained.n_pixels if isinstance(trained, AnalogNetwork) else trained.input_code.n_pixels
+    if widths(spiking) != widths(trained):
         raise ConfigurationError(
-            f"the NIR file has layers of {_list(widths)} neurons, the run's model {_list(analog.widths)}; "
-            "validate the file that was exported from this run"
+            f"the NIR file has layers of {_list(widths(spiking))} neurons, the run's model {_list(widths(trained))}; "
+            f"{made}"
         )
-    code = spiking.input_code
-    if (code.n_pixels, code.label_codes.n_classes) != (analog.n_pixels, analog.n_classes):
+    if (code.n_pixels, code.label_codes.n_classes) != (n_pixels, codes.n_classes):
         raise ConfigurationError(
             f"the NIR file takes {code.n_pixels} pixels and {code.label_codes.n_classes} classes, the run's model "
-            f"{analog.n_pixels} and {analog.n_classes}; validate the file that was exported from this run"
+            f"{n_pixels} and {codes.n_classes}; {made}"
         )
-    if spiking.head.voting_layers != analog.head.voting_layers:
+    if spiking.head.voting_layers != trained.head.voting_layers:
         raise ConfigurationError(
             f"in the NIR file the layers {_list(spiking.head.voting_layers)} vote, in the run's model "
-            f"{_list(analog.head.voting_layers)}; validate the file that was exported from this run"
+            f"{_list(trained.head.voting_layers)}; {made}"
         )
+    trace = None if isinstance(trained, AnalogNetwork) else trained.trace
+    if (spiking.trace is None) != (trace is None):
+        readouts = [_readout(network_trace) for network_trace in (spiking.trace, trace)]
+        raise ConfigurationError(f"the NIR file is read out by {readouts[0]}, the run's model by {readouts[1]}; {made}")
+
+
+def require_recording(spiking: SpikingNetwork, recording: Recording) -> None:
+    """Refuse a recording that is not of a network, or lacks what its readout needs.
+
+    Parameters
+    ----------
+    spiking : SpikingNetwork
+        What a NIR file holds.
+    recording : Recording
+        What a machine did.
+
+    Raises
+    ------
+    ConfigurationError
+        If layers, hypotheses or time steps differ, or spike counts are not enough; the message says which.
+    """
     header = recording.header
     for what, recorded, expected in (
-        ("layers of neurons", _list(header.layers.values()), _list(widths)),
-        ("label hypotheses", header.n_hypotheses, analog.n_classes),
+        ("layers of neurons", _list(header.layers.values()), _list(widths(spiking))),
+        ("label hypotheses", header.n_hypotheses, spiking.input_code.label_codes.n_classes),
         ("time steps", header.n_time_steps, spiking.n_time_steps),
     ):
         if recorded != expected:
             raise ConfigurationError(
                 f"the recording has {what}: {recorded}, the NIR file {expected}; run this file again: ff2neuro run"
             )
+    if spiking.trace is not None and spiking.trace.needs_bins and header.kind != "spikes":
+        raise ConfigurationError(
+            f"the recording holds spike counts; the output trace {spiking.trace.kind!r} of the NIR file needs the "
+            "spikes of every step: run it again with --record spikes"
+        )
 
 
-def require_data(analog: AnalogNetwork, recording: Recording, images: Array, labels: Array) -> None:
+def _readout(trace: Trace | None) -> str:
+    return "spike counts" if trace is None else f"the output trace {trace.kind!r}"
+
+
+def require_data(trained: TrainedNetwork, recording: Recording, images: Array, labels: Array) -> None:
     """Refuse images and labels that do not belong to the model and the recording.
 
     Parameters
     ----------
-    analog : AnalogNetwork
+    trained : AnalogNetwork or SpikingNetwork
         The model.
     recording : Recording
         What a machine did with the images.
@@ -84,14 +116,15 @@ def require_data(analog: AnalogNetwork, recording: Recording, images: Array, lab
     ConfigurationError
         If the recording holds another number of images.
     """
+    n_classes = label_codes(trained).n_classes
     if len(images) == 0:
         raise DatasetError("there are no images to judge by; give at least one")
-    analog.check_images(images)
+    trained.check_images(images)
     if labels.shape != (len(images),):
         raise DatasetError(f"there are {len(images)} images and labels of shape {labels.shape}; give one label each")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= analog.n_classes:
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= n_classes:
         raise DatasetError(
-            f"labels lie in {labels.min()}..{labels.max()}; the model knows the classes 0..{analog.n_classes - 1}"
+            f"labels lie in {labels.min()}..{labels.max()}; the model knows the classes 0..{n_classes - 1}"
         )
     if recording.header.n_images != len(images):
         raise ConfigurationError(

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ff2neuro.coding import encode, spiking_latents
+from ff2neuro.coding import encode, recorded_latents
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.inputs import InputSource
-from ff2neuro.networks import AnalogNetwork, SpikingNetwork
+from ff2neuro.networks import SpikingNetwork
 from ff2neuro.recording import Recording
 from ff2neuro.validation.matching import require_inputs
 from ff2neuro.validation.subsamples import MAX_NEUTRAL_IMAGES, spread
@@ -37,15 +37,13 @@ def neutral_source(spiking: SpikingNetwork, images: Array) -> InputSource:
     return encode(spiking.input_code, chosen, spiking.n_time_steps, mean)
 
 
-def neutral_latents(
-    analog: AnalogNetwork, spiking: SpikingNetwork, recording: Recording, images: Array
-) -> list[tuple[Array, Array]]:
-    """Return what both networks make of images under the neutral label.
+def neutral_latents(spiking: SpikingNetwork, recording: Recording, images: Array) -> list[Array]:
+    """Return what the spiking network makes of images under the neutral label.
 
     Parameters
     ----------
-    analog, spiking : AnalogNetwork, SpikingNetwork
-        The two networks; the analog one takes the mean code unrounded.
+    spiking : SpikingNetwork
+        Network that was run.
     recording : Recording
         What a machine did with `neutral_source`.
     images : ndarray of shape (n_images, n_pixels)
@@ -53,8 +51,8 @@ def neutral_latents(
 
     Returns
     -------
-    list of two ndarray of shape (n_chosen, n_neurons)
-        Analog and spiking latents of every layer.
+    list of ndarray of shape (n_chosen, n_neurons)
+        Latents of every layer.
 
     Raises
     ------
@@ -63,15 +61,13 @@ def neutral_latents(
     """
     source = neutral_source(spiking, images)
     header = recording.header
+    widths = [layer.n_neurons for layer in spiking.layers]
     sizes = (header.n_images, header.n_hypotheses, header.n_time_steps, *header.layers.values())
-    expected = (source.n_images, 1, source.n_time_steps, *analog.widths)
+    expected = (source.n_images, 1, source.n_time_steps, *widths)
     if sizes != expected:
         raise ConfigurationError(
             f"the recording under the neutral label has images, hypotheses, steps and layers {sizes}; expected are "
             f"{expected}: record it with the same file and images"
         )
     require_inputs(recording, source)
-    counts = [recording.counts(name)[:, 0] for name in recording.layer_names]
-    codes = analog.label_codes.values.mean(axis=0, keepdims=True)
-    latents = analog.latents(images[spread(len(images), MAX_NEUTRAL_IMAGES)], codes)
-    return [(first[:, 0], second) for first, second in zip(latents, spiking_latents(spiking, counts), strict=True)]
+    return [latent[:, 0] for latent in recorded_latents(spiking, recording)]

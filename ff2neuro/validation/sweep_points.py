@@ -8,12 +8,22 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.converters.config import ConversionConfig
+from ff2neuro.converters.config import DEFAULT_START, ConversionConfig
 from ff2neuro.converters.nir_graph import linear_name, spikes_name, to_nir
 from ff2neuro.errors import ConfigurationError, NetworkError
 from ff2neuro.networks import SpikingNetwork
+from ff2neuro.validation.trained import TrainedNetwork
 
-__all__ = ["CONVERSION_PARAMETERS", "DISTURBANCES", "SweepRequest", "conversion_of", "disturb_graph", "disturb_images"]
+__all__ = [
+    "CONVERSION_PARAMETERS",
+    "DISTURBANCES",
+    "SweepRequest",
+    "conversion_of",
+    "disturb_graph",
+    "disturb_images",
+    "require_sweepable",
+    "vary",
+]
 
 Array = npt.NDArray[Any]
 
@@ -27,7 +37,8 @@ CONVERSION_PARAMETERS = {
 #: Parameters that disturb the network as it was exported: standard deviation of noise on pixels, shares of neurons that
 #: never spike, or always.
 DISTURBANCES = ("noise", "dead_neurons", "stuck_neurons")
-
+#: Choices of the conversion that learning in spiking neurons has made already.
+FIXED_BY_HEBBIAN_TRAINING = ("steps", "input_coding", "input_bits")
 
 #: Largest bias that Lava's neurons hold.
 LARGEST_BIAS = 4095
@@ -121,6 +132,34 @@ def vary(config: ConversionConfig, parameter: str, value: float | str) -> Conver
     return replace(config, **choice)
 
 
+def require_sweepable(request: SweepRequest, trained: TrainedNetwork, spiking: SpikingNetwork) -> None:
+    """Refuse to vary what a network's training fixed.
+
+    Parameters
+    ----------
+    request : SweepRequest
+        What is to be varied.
+    trained, spiking : AnalogNetwork or SpikingNetwork, SpikingNetwork
+        The model, and its conversion.
+
+    Raises
+    ------
+    ConfigurationError
+        If the network learned in spiking neurons, and with them the parameter was chosen; or if it was fine-tuned with
+        the value that it has.
+    """
+    if spiking.fine_tuned_checksums is not None and request.parameter in CONVERSION_PARAMETERS:
+        raise ConfigurationError(
+            f"--sweep {request.parameter} converts the model anew, which says nothing of a network that was fine-tuned "
+            f"after its conversion; sweep {', '.join(DISTURBANCES)}, or a file exported without --fine-tune"
+        )
+    if isinstance(trained, SpikingNetwork) and request.parameter in FIXED_BY_HEBBIAN_TRAINING:
+        raise ConfigurationError(
+            f"--sweep {request.parameter} is fixed by the Hebbian training of this network; sweep weight_bits, "
+            f"{', '.join(DISTURBANCES)}"
+        )
+
+
 def conversion_of(network: SpikingNetwork) -> ConversionConfig:
     """Return the choices by which a network was converted, as far as they can be seen from it.
 
@@ -135,6 +174,8 @@ def conversion_of(network: SpikingNetwork) -> ConversionConfig:
         The choices.
     """
     first, code = network.layers[0], network.input_code
+    # Rounded down to the arithmetic's grid when it was converted.
+    start = round(float(np.median(first.v_init / first.v_threshold)), 2)
     integral = all((layer.weight == np.round(layer.weight)).all() for layer in network.layers)
     largest = max(float(np.abs(layer.weight).max()) for layer in network.layers)
     config = ConversionConfig(
@@ -147,8 +188,7 @@ def conversion_of(network: SpikingNetwork) -> ConversionConfig:
         seed=code.seed,
         neuron="lif" if first.leak else "if",
         weight_scale="neuron" if any(np.ptp(layer.v_threshold) > 0 for layer in network.layers) else "layer",
-        # Rounded down to the arithmetic's grid when it was converted.
-        initial_potential=round(float(np.median(first.v_init / first.v_threshold)), 2),
+        initial_potential=None if start == DEFAULT_START[network.reset] else start,
     )
     # A leak that goes with the number of steps goes on doing so.
     return config if config.mem_leak == first.leak else replace(config, leak=first.leak)

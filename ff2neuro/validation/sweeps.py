@@ -1,7 +1,7 @@
 """Sweeps: accuracy and latents while one choice of the conversion, or one disturbance, is varied."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.analysis import CosineMean
-from ff2neuro.coding import encode, input_energy, scores_of_latents, spiking_latents
+from ff2neuro.coding import encode, input_energy, scores_of_latents
+from ff2neuro.converters.leaky import quantise_network
 from ff2neuro.converters.nir_graph import initial_potentials
 from ff2neuro.converters.rate import convert
 from ff2neuro.errors import GraphError, NetworkError, RangeError
 from ff2neuro.hardware.backend import Backend, RunConfig
-from ff2neuro.networks import AnalogNetwork, SpikingNetwork, predict_from_scores
+from ff2neuro.networks import SpikingNetwork, predict_from_scores
 from ff2neuro.progress import progress_bar
+from ff2neuro.validation.float_execution import latents_of, needed_kind, trained_model
 from ff2neuro.validation.subsamples import spread
 from ff2neuro.validation.sweep_figures import Sweep, SweepPoint
 from ff2neuro.validation.sweep_points import (
@@ -26,8 +28,10 @@ from ff2neuro.validation.sweep_points import (
     conversion_of,
     disturb_graph,
     disturb_images,
+    require_sweepable,
     vary,
 )
+from ff2neuro.validation.trained import TrainedModel, TrainedNetwork
 
 __all__ = ["MAX_SWEPT_IMAGES", "run_sweep"]
 
@@ -43,7 +47,7 @@ CHUNK = 100
 class _Bench:
     """What all points of a sweep share."""
 
-    analog: AnalogNetwork
+    model: TrainedModel
     images: Array
     labels: Array
     machine: Backend
@@ -52,7 +56,7 @@ class _Bench:
 
 def run_sweep(
     request: SweepRequest,
-    analog: AnalogNetwork,
+    trained: TrainedNetwork,
     spiking: SpikingNetwork,
     data: tuple[Array, Array],
     calibration: Array,
@@ -66,7 +70,7 @@ def run_sweep(
     ----------
     request : SweepRequest
         What to vary.
-    analog, spiking : AnalogNetwork, SpikingNetwork
+    trained, spiking : AnalogNetwork or SpikingNetwork, SpikingNetwork
         The model, and its conversion, whose other choices are kept.
     data : tuple of two ndarray
         Images of shape (n_images, n_pixels) and labels, of which no more than `MAX_SWEPT_IMAGES` are taken.
@@ -81,14 +85,21 @@ def run_sweep(
     -------
     Sweep
         Figures of all points; a value that the conversion or the machine refuses has their reason instead.
+
+    Raises
+    ------
+    ConfigurationError
+        As `ff2neuro.validation.sweep_points.require_sweepable`.
     """
+    require_sweepable(request, trained, spiking)
     chosen = spread(len(data[0]), MAX_SWEPT_IMAGES)
     points = []
     with (
         TemporaryDirectory(prefix="ff2neuro-") as directory,
+        trained_model(trained, data[0][chosen]) as model,
         progress_bar(f"Sweep of {request.parameter}", len(request.values), "points") as progress,
     ):
-        bench = _Bench(analog, data[0][chosen], data[1][chosen], machine, Path(directory))
+        bench = _Bench(model, data[0][chosen], data[1][chosen], machine, Path(directory))
         for value in request.values:
             try:
                 points.append(_point(bench, request, value, spiking, calibration, seed))
@@ -102,34 +113,44 @@ def _point(
     bench: _Bench, request: SweepRequest, value: float | str, spiking: SpikingNetwork, calibration: Array, seed: int
 ) -> SweepPoint:
     if request.parameter in CONVERSION_PARAMETERS:
-        network = convert(bench.analog, calibration, vary(conversion_of(spiking), request.parameter, value))
+        network = _converted(bench.model.network, request, value, spiking, calibration)
         return _measure(bench, value, network, disturb_graph(network, request, 0.0, seed), bench.images)
     strength = float(value)
     images = disturb_images(bench.images, request, strength, seed)
     return _measure(bench, value, spiking, disturb_graph(spiking, request, strength, seed), images)
 
 
+def _converted(
+    trained: TrainedNetwork, request: SweepRequest, value: float | str, spiking: SpikingNetwork, calibration: Array
+) -> SpikingNetwork:
+    """Convert anew with one other choice; of a network that learned in spiking neurons that is the weight bits."""
+    config = vary(conversion_of(spiking), request.parameter, value)
+    if not isinstance(trained, SpikingNetwork):
+        return convert(trained, calibration, config)
+    if config.weight_bits is None:
+        return replace(trained, dt=spiking.dt)
+    return quantise_network(trained, calibration, config.weight_bits, spiking.dt)
+
+
 def _measure(
     bench: _Bench, value: float | str, network: SpikingNetwork, graph: nir.NIRGraph, images: Array
 ) -> SweepPoint:
-    """Run a graph and compare it with what the analog network makes of the undisturbed images."""
+    """Run a graph and compare it with what the trained network makes of the undisturbed images."""
     source = encode(network.input_code, images, network.n_time_steps)
-    config = RunConfig(dt=network.dt, reset=network.reset, v_init=initial_potentials(network))
+    kind, v_init = needed_kind(network), initial_potentials(network)
+    config = RunConfig(dt=network.dt, reset=network.reset, record=kind, v_init=v_init)
     cosines = [CosineMean() for _ in network.layers]
     classes = np.zeros((2, len(images)), dtype=np.int64)
     n_spikes = [0] * len(network.layers)
     with bench.machine.run(graph, source, config, bench.directory / f"{value}.h5") as recording:
         for start in range(0, len(images), CHUNK):
-            stop = min(start + CHUNK, len(images))
-            counts = [recording.counts(name, start, stop) for name in recording.layer_names]
-            clean, noisy = bench.images[start:stop], images[start:stop]
-            latents = bench.analog.latents(clean), spiking_latents(network, counts)
-            energy = input_energy(network.input_code, noisy)
-            classes[0, start:stop], _ = predict_from_scores(bench.analog.scores_of_latents(clean, latents[0]))
-            classes[1, start:stop], _ = predict_from_scores(scores_of_latents(network, latents[1], energy))
-            for index, count in enumerate(counts):
+            chosen = np.arange(start, min(start + CHUNK, len(images)))
+            latents = bench.model.latents(chosen), latents_of(network, recording, chosen)
+            classes[0, chosen] = _classes(bench.model.network, latents[0], bench.images[chosen])
+            classes[1, chosen] = _classes(network, latents[1], images[chosen])
+            for index, name in enumerate(recording.layer_names):
                 cosines[index].update(latents[0][index], latents[1][index])
-                n_spikes[index] += int(count.sum(dtype=np.int64))
+                n_spikes[index] += int(recording.counts(name, start, start + CHUNK).sum(dtype=np.int64))
         n_events = recording.input_events
     right = (classes == bench.labels).mean(axis=1)
     return SweepPoint(
@@ -140,6 +161,14 @@ def _measure(
         cosines=tuple(cosine.result() for cosine in cosines),
         synops_per_sample=_synops(network, n_events, n_spikes),
     )
+
+
+def _classes(network: TrainedNetwork, latents: list[Array], images: Array) -> Array:
+    if isinstance(network, SpikingNetwork):
+        scores = scores_of_latents(network, latents, input_energy(network.input_code, images))
+    else:
+        scores = network.scores_of_latents(images, latents)
+    return predict_from_scores(scores)[0]
 
 
 def _synops(network: SpikingNetwork, n_events: Array | None, n_spikes: Sequence[int]) -> float | None:

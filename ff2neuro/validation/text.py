@@ -45,7 +45,7 @@ def render_text(verdict: Verdict) -> str:
 
 def _accuracy(verdict: Verdict) -> list[str]:
     lines = []
-    for name, side in (("analog", verdict.analog), ("spiking", verdict.spiking)):
+    for name, side in ((verdict.model_name, verdict.analog), ("spiking", verdict.spiking)):
         interval = side.accuracy_interval
         bounds = "" if interval is None else f"   95 % interval {100 * interval[0]:.2f} .. {100 * interval[1]:.2f} %"
         ties = f"   {side.n_ties} ties" if side.n_ties else ""
@@ -68,7 +68,7 @@ def _accuracy(verdict: Verdict) -> list[str]:
 def _layers(verdict: Verdict) -> list[str]:
     width = max([len("layer"), *(len(layer.name) for layer in verdict.layers)])
     heading = f"{'layer':<{width}}  " + "  ".join(f"{name:>8}" for name, _ in _COLUMNS)
-    heading += "".join(f"  {name + ' analog/spiking':>27}" for name, _ in _PAIRS)
+    heading += "".join(f"  {f'{name} {verdict.model_name}/spiking':>27}" for name, _ in _PAIRS)
     return [heading, *(_row(layer, width) for layer in verdict.layers)]
 
 

@@ -140,6 +140,9 @@ class Verdict:
         The gate applied.
     sweeps : tuple of Sweep
         What varying one thing at a time does.
+    model_kind : {"analog", "spiking"}
+        What was trained. Of a network that learned in spiking neurons, the figures called analog are those of its own
+        float execution on the same input events.
     """
 
     analog: ClassifierFigures
@@ -164,11 +167,17 @@ class Verdict:
     thresholds: Thresholds
     checks: tuple[Check, ...]
     sweeps: tuple[Sweep, ...] = ()
+    model_kind: Literal["analog", "spiking"] = "analog"
 
     @property
     def passed(self) -> bool:
         """Whether every check holds."""
         return all(check.passed for check in self.checks)
+
+    @property
+    def model_name(self) -> str:
+        """What texts call the trained network: "analog", or "float" for a float execution."""
+        return "analog" if self.model_kind == "analog" else "float"
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:

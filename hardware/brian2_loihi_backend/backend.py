@@ -1,8 +1,5 @@
 """brian2-loihi behind the backend contract: small integer graphs, as an independent check of Loihi's arithmetic."""
 
-import os
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +8,36 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.dynamics import STATE_LIMIT
-from ff2neuro.errors import BackendError, BackendMissingError, GraphError, RangeError
+from ff2neuro.errors import GraphError, RangeError
 from ff2neuro.hardware.backend import Backend, RunConfig
 from ff2neuro.hardware.chain import read_chain
 from ff2neuro.hardware.fixed_point import FixedPointLayer, check_currents, check_fan_in, fixed_point_layers
 from ff2neuro.hardware.initial_potential import require_rest
+from ff2neuro.hardware.own_environment import OwnEnvironment
 from ff2neuro.hardware.reference_backend.backend import check_input_size
-from ff2neuro.hardware.reference_backend.integers import project
+from ff2neuro.hardware.script_worker import ask
 from ff2neuro.inputs import InputSource
 from ff2neuro.progress import progress_bar
 from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
 
-__all__ = ["PYTHON_VARIABLE", "Brian2LoihiBackend"]
+__all__ = ["BRIAN2_LOIHI", "Brian2LoihiBackend"]
 
 Array = npt.NDArray[Any]
 
-#: Names an interpreter that has brian2-loihi.
-PYTHON_VARIABLE = "FF2NEURO_BRIAN2_LOIHI_PYTHON"
-VERSION = "0.5.2"
+BRIAN2_LOIHI = OwnEnvironment(
+    backend="brian2-loihi",
+    distribution="brian2-loihi",
+    version="0.5.2",
+    requirements=Path(__file__).with_name("requirements.txt"),
+    check="import brian2_loihi",
+    size="about 180 MB",
+)
 WORKER = Path(__file__).with_name("worker.py")
 #: Synapses that are simulated side by side: a few hundred bytes each.
 SYNAPSES = 1_000_000
 PRESENTATIONS_PER_CHUNK = 500
 #: Ranges of Loihi 1: weights of one sign, thresholds, and values made of the bits that weight exponents offer.
 WEIGHT_RANGE, VTH_LIMIT, INPUT_LIMIT = (-256, 255), 131071, 255
-_ADVICE = (
-    f"make an environment (python3.10 -m venv DIR; DIR/bin/pip install brian2-loihi=={VERSION}) and name its "
-    f"interpreter in {PYTHON_VARIABLE}"
-)
 
 
 class Brian2LoihiBackend(Backend):
@@ -49,11 +48,7 @@ class Brian2LoihiBackend(Backend):
     @property
     def version(self) -> str:
         """Version of brian2-loihi, or "missing"."""
-        try:
-            find_interpreter()
-        except BackendMissingError:
-            return "missing"
-        return VERSION
+        return BRIAN2_LOIHI.status().version or "missing"
 
     def run(
         self, graph: nir.NIRGraph, inputs: InputSource, config: RunConfig | None = None, out: Path | None = None
@@ -61,58 +56,15 @@ class Brian2LoihiBackend(Backend):
         """Run every presentation through the graph; see `Backend.run`."""
         config = config or RunConfig()
         layers = _layers(graph, inputs, config)
-        header = RecordingHeader(
-            layers={layer.name: layer.neurons.n_neurons for layer in layers},
-            n_images=inputs.n_images,
-            n_hypotheses=inputs.n_hypotheses,
-            n_time_steps=inputs.n_time_steps,
-            kind=config.record,
-            backend=self.name,
-            backend_version=VERSION,
-            arithmetic="fixed",
-            dt=config.dt,
-        )
-        python = find_interpreter()
+        python = BRIAN2_LOIHI.find_interpreter()
+        sizes = {layer.name: layer.neurons.n_neurons for layer in layers}
+        header = self.recording_header(sizes, inputs, config, "fixed")
         with RecordingWriter(header, out) as writer, progress_bar(self.name, inputs.n_images, "images") as bar:
             for start, events in inputs.chunks(_images_per_chunk(layers, inputs)):
                 writer.write_inputs(start, events)
                 writer.write(start, _simulate(python, layers, events, header, config.time_limit))
                 bar.advance(len(events))
         return writer.finish()
-
-
-def find_interpreter() -> str:
-    """Return the interpreter that has brian2-loihi.
-
-    Returns
-    -------
-    str
-        Its path.
-
-    Raises
-    ------
-    BackendMissingError
-        If none is named, or it lacks the right version.
-    """
-    python = os.environ.get(PYTHON_VARIABLE)
-    if not python:
-        raise BackendMissingError(f"backend 'brian2-loihi' is not installed: {_ADVICE}")
-    probe = "import importlib.metadata as metadata; print(metadata.version('brian2-loihi'))"
-    try:
-        found = subprocess.run([python, "-c", probe], capture_output=True, text=True, timeout=60, env=_environment())
-    except (OSError, subprocess.SubprocessError) as error:
-        raise BackendMissingError(
-            f"{PYTHON_VARIABLE} names {python}, which does not run: {error}; {_ADVICE}"
-        ) from error
-    if found.stdout.strip() != VERSION:
-        has = f"brian2-loihi {found.stdout.strip()}" if found.stdout.strip() else "no brian2-loihi"
-        raise BackendMissingError(f"{PYTHON_VARIABLE} names {python}, which has {has}; needed is {VERSION}: {_ADVICE}")
-    return python
-
-
-def _environment() -> dict[str, str]:
-    """Variables for another Python, which cannot import the modules of this one."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
 def _layers(graph: nir.NIRGraph, inputs: InputSource, config: RunConfig) -> tuple[FixedPointLayer, ...]:
@@ -154,17 +106,17 @@ def _simulate(
         raise RangeError(
             f"input events reach {events.max()} or below 0; brian2-loihi takes 0 to {INPUT_LIMIT}: scale them"
         )
-    check_currents(layers[0], project(events.reshape(-1, n_inputs), layers[0].weight))
+    check_currents(layers[0], events.reshape(-1, n_inputs).astype(np.float64) @ layers[0].weight.T)
     steps = np.broadcast_to(events, (n_images, n_hypotheses, header.n_time_steps, n_inputs))
-    request: dict[str, Any] = {
+    request: dict[str, Array] = {
         "events": steps.reshape(-1, header.n_time_steps, n_inputs).astype(np.int64),
-        "n_layers": len(layers),
+        "n_layers": np.array(len(layers)),
         "vth": np.array([np.max(layer.neurons.vth) for layer in layers]),
         "mem_leak": np.array([layer.neurons.mem_leak for layer in layers]),
         "syn_leak": np.array([layer.neurons.syn_leak for layer in layers]),
     }
     request |= {f"weight_{index}": layer.weight.astype(np.int64) for index, layer in enumerate(layers)}
-    answer = _ask(python, request, time_limit)
+    answer = ask(BRIAN2_LOIHI, python, WORKER, request, time_limit)
     if answer["lowest"] <= 1 - STATE_LIMIT:
         raise RangeError(
             f"a membrane potential falls to {float(answer['lowest']) / 64:.0f}, where Lava clips it and brian2-loihi "
@@ -172,22 +124,3 @@ def _simulate(
         )
     shape = (n_images, n_hypotheses, header.n_time_steps)
     return {layer.name: answer[f"spikes_{index}"].reshape(*shape, -1) for index, layer in enumerate(layers)}
-
-
-def _ask(python: str, request: dict[str, Any], time_limit: float | None) -> dict[str, Array]:
-    with tempfile.TemporaryDirectory(prefix="ff2neuro-brian2-loihi-") as directory:
-        question, reply = Path(directory, "request.npz"), Path(directory, "answer.npz")
-        np.savez(question, **request)
-        command = [python, str(WORKER), str(question), str(reply)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=time_limit, env=_environment(), cwd=directory
-            )
-        except subprocess.TimeoutExpired as error:
-            raise BackendError(
-                f"brian2-loihi did not answer within {time_limit:g} s; allow more with --time-limit"
-            ) from error
-        if done.returncode or not reply.exists():
-            raise BackendError(f"brian2-loihi failed with exit code {done.returncode}:\n{done.stderr.strip()[-2000:]}")
-        with np.load(reply, allow_pickle=False) as answer:
-            return dict(answer)

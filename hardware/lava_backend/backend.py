@@ -13,9 +13,8 @@ from ff2neuro.dynamics import STATE_SCALE
 from ff2neuro.errors import BackendError, ConfigurationError, RangeError
 from ff2neuro.hardware.backend import Backend, RunConfig
 from ff2neuro.hardware.fixed_point import FixedPointLayer
-from ff2neuro.hardware.initial_potential import require_rest
 from ff2neuro.hardware.lava_backend.chunks import ChunkPlan
-from ff2neuro.hardware.lava_backend.environment import find_interpreter, lava_status
+from ff2neuro.hardware.lava_backend.environment import LAVA
 from ff2neuro.hardware.lava_backend.limits import check_events, lava_layers
 from ff2neuro.hardware.lava_backend.memory import fitting_lanes
 from ff2neuro.hardware.lava_backend.pool import WorkerPool
@@ -41,7 +40,8 @@ class LavaBackend(Backend):
     ----------
     lanes : int, optional
         Presentations simulated side by side in one Lava network, with a Dense process of ours. One lane takes official
-        Lava processes only; it is slow, and the witness that the lanes are exact.
+        Lava processes only; it is slow, and the witness that the lanes are exact. Reset by subtraction and initial
+        potentials take a model of ours of the official LIFReset, whatever the number of lanes.
     workers : int
         Number of workers.
 
@@ -70,7 +70,7 @@ class LavaBackend(Backend):
         """Version of lava-nc."""
         if self._pool is not None:
             return self._pool.version
-        return lava_status().version or "missing"
+        return LAVA.status().version or "missing"
 
     def __enter__(self) -> "LavaBackend":
         """Keep the workers from one run to the next."""
@@ -105,7 +105,6 @@ class LavaBackend(Backend):
             If Lava fails.
         """
         config = config or RunConfig()
-        require_rest(config, self.name)
         layers = lava_layers(graph, inputs, config)
         try:
             recording = self._run(layers, inputs, config, out)
@@ -118,7 +117,7 @@ class LavaBackend(Backend):
 
     def _started(self, config: RunConfig) -> WorkerPool:
         if self._pool is None:
-            self._pool = WorkerPool(find_interpreter(), self._n_workers, config.time_limit)
+            self._pool = WorkerPool(LAVA.find_interpreter(), self._n_workers, config.time_limit)
         for worker in self._pool.workers:
             worker.set_time_limit(config.time_limit)
         return self._pool
@@ -185,6 +184,7 @@ def _build_request(
         arrays[f"weight_{index}"] = layer.weight.astype(np.int8)
         arrays[f"vth_{index}"] = np.asarray(layer.neurons.vth).astype(np.int32)
         arrays[f"bias_{index}"] = (np.asarray(layer.neurons.bias) // STATE_SCALE).astype(np.int32)
+        arrays[f"v_init_{index}"] = np.asarray(layer.neurons.v_init).astype(np.int32)
     return message, arrays
 
 

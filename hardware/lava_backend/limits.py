@@ -4,11 +4,12 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import CURRENT_LIMIT, STATE_SCALE
+from ff2neuro.dynamics import CURRENT_LIMIT, STATE_LIMIT, STATE_SCALE
 from ff2neuro.errors import GraphError, RangeError
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.chain import read_chain
 from ff2neuro.hardware.fixed_point import FixedPointLayer, check_currents, check_fan_in, fixed_point_layers
+from ff2neuro.hardware.initial_potential import with_initial_potentials
 from ff2neuro.hardware.reference_backend.backend import check_input_size
 from ff2neuro.inputs import InputSource
 
@@ -20,6 +21,8 @@ WEIGHT_RANGE = (-128, 127)
 VTH_RANGE = (0, 131071)
 #: 13-bit mantissa of the bias, with the exponent that makes its unit the weights'.
 BIAS_RANGE = (-4096, 4095)
+#: 24-bit potentials, in whole units of the weights.
+V_RANGE = (1 - STATE_LIMIT // STATE_SCALE, STATE_LIMIT // STATE_SCALE - 1)
 #: Graded spikes of 8 bits.
 INPUT_RANGE = (0, 255)
 
@@ -48,7 +51,7 @@ def lava_layers(graph: nir.NIRGraph, inputs: InputSource, config: RunConfig) -> 
     RangeError
         If a parameter is beyond Lava's range.
     """
-    chain = read_chain(graph, config.dt, config.reset)
+    chain = with_initial_potentials(read_chain(graph, config.dt, config.reset), config)
     check_input_size(chain, inputs)
     layers = fixed_point_layers(chain)
     if not inputs.integer:
@@ -66,14 +69,15 @@ def _check_layer(layer: FixedPointLayer) -> None:
     neurons = layer.neurons
     bias = np.asarray(neurons.bias) // STATE_SCALE
     for what, values, (low, high), advice in (
-        ("weight", layer.weight, WEIGHT_RANGE, "export with --weight-bits 8"),
-        ("threshold", np.asarray(neurons.vth), VTH_RANGE, "export with fewer --weight-bits"),
-        ("bias", bias, BIAS_RANGE, "export with fewer --weight-bits"),
+        ("a weight", layer.weight, WEIGHT_RANGE, "export with --weight-bits 8"),
+        ("a threshold", np.asarray(neurons.vth), VTH_RANGE, "export with fewer --weight-bits"),
+        ("a bias", bias, BIAS_RANGE, "export with fewer --weight-bits"),
+        ("an initial potential", np.atleast_1d(neurons.v_init) / STATE_SCALE, V_RANGE, "start nearer to 0"),
     ):
         beyond = values[(values < low) | (values > high)]
         if beyond.size:
             raise RangeError(
-                f"node {layer.name!r}: a {what} is {beyond.ravel()[0]:.0f}; Lava takes {low}..{high}: {advice}"
+                f"node {layer.name!r}: {what} is {beyond.ravel()[0]:.0f}; Lava takes {low}..{high}: {advice}"
             )
     # Lava's two decay constants are 12-bit numbers, and u has one added to it.
     if neurons.mem_leak > 4095 or not 1 <= neurons.syn_leak <= 4096:

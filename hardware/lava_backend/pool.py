@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ff2neuro.errors import BackendError
-from ff2neuro.hardware.lava_backend.worker_process import WorkerProcess
+from ff2neuro.hardware.lava_backend.worker_process import START_LIMIT, WorkerProcess
 
 __all__ = ["WorkerPool"]
 
@@ -66,7 +66,7 @@ class WorkerPool:
         for worker in self.workers:
             worker.send(message, arrays)
         for worker in self.workers:
-            worker.receive()
+            worker.receive(at_least=START_LIMIT)
 
     def map(self, chunks: Iterable[tuple[int, npt.NDArray[Any]]]) -> Iterator[tuple[int, Arrays]]:
         """Simulate chunks.

@@ -4,6 +4,7 @@ import os
 import select
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ff2neuro.errors import BackendError
-from ff2neuro.hardware.lava_backend.environment import child_environment
+from ff2neuro.hardware.lava_backend.environment import LAVA
 from ff2neuro.hardware.lava_backend.process_group import ProcessGroup
 from ff2neuro.hardware.lava_backend.worker.protocol import (
     PREFIX,
@@ -25,17 +26,19 @@ from ff2neuro.hardware.lava_backend.worker.protocol import (
     parse_prefix,
 )
 
-__all__ = ["DEFAULT_TIME_LIMIT", "WorkerProcess"]
+__all__ = ["DEFAULT_TIME_LIMIT", "START_LIMIT", "WorkerProcess"]
 
 SCRIPT = Path(__file__).parent / "worker" / "__main__.py"
 #: Seconds without a sign of life after which Lava is given up.
 DEFAULT_TIME_LIMIT = 60.0
-#: Seconds for the interpreter to start and import Lava, which takes long where the disk is slow.
+#: Seconds for the interpreter to start and import Lava, and for Lava to start a network: long where a machine is busy.
 START_LIMIT = 60.0
 #: Seconds between two looks at whether the worker is still there.
 POLL_INTERVAL = 0.2
 #: Seconds for a clean stop.
 EXIT_LIMIT = 5.0
+#: Characters that Linux takes for the path of a socket, and those of the names that multiprocessing adds.
+SOCKET_PATH_LIMIT, SOCKET_NAME_LENGTH = 107, len("/pymp-01234567/listener-01234567")
 #: Lines of Lava's own words in an error.
 LOG_LINES = 40
 
@@ -89,19 +92,26 @@ class WorkerProcess:
     def _spawn(self, python: str, script: Path) -> "subprocess.Popen[bytes]":
         # One thread for BLAS: Lava runs a process per layer, and threads that wait by spinning would starve them.
         threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        # The worker is killed with the thread that starts it, so that must not be one that ends before the program.
+        lasting = threading.current_thread() is threading.main_thread()
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                [python, str(script)],
+                [python, str(script), *([str(os.getpid())] if lasting else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 bufsize=0,
                 # Lava leaves a log file where it stands.
                 cwd=self._directory.name,
-                env={**child_environment(), **threads, "PYTHONUNBUFFERED": "1"},
+                env={**LAVA.variables(), **threads, "PYTHONUNBUFFERED": "1", "TMPDIR": self._socket_directory()},
                 # Ctrl-C is for us alone; we end the worker in order.
                 start_new_session=True,
             )
+
+    def _socket_directory(self) -> str:
+        """Where Lava's sockets lie: our directory, which goes whatever becomes of the worker, if its name is short."""
+        fits = len(self._directory.name) + SOCKET_NAME_LENGTH <= SOCKET_PATH_LIMIT
+        return self._directory.name if fits else "/tmp"
 
     def _shake_hands(self) -> dict[str, Any]:
         hello, _ = self.receive()
@@ -130,16 +140,21 @@ class WorkerProcess:
         BackendError
             If the worker dies or takes no byte within the time limit.
         """
-        deadline = time.monotonic() + self.time_limit
+        since = time.monotonic()
         for buffer in encode(message, arrays):
             sent = 0
             while sent < len(buffer):
-                self._wait(deadline, writing=True)
+                self._wait(since, self.time_limit, writing=True)
                 sent += self._write(buffer[sent : sent + select.PIPE_BUF * 16])
-                deadline = time.monotonic() + self.time_limit
+                since = time.monotonic()
 
-    def receive(self) -> Frame:
+    def receive(self, at_least: float = 0.0) -> Frame:
         """Wait for the next answer; signs of life prolong the wait.
+
+        Parameters
+        ----------
+        at_least : float
+            Seconds to allow even where the time limit is shorter.
 
         Returns
         -------
@@ -153,14 +168,15 @@ class WorkerProcess:
         BackendError
             If Lava raised, the worker died, or gave no sign of life within the time limit; with Lava's own words.
         """
-        deadline = time.monotonic() + self.time_limit
+        limit = max(self.time_limit, at_least)
+        since = time.monotonic()
         while True:
             frame = self._next_frame()
             if frame is None:
-                self._wait(deadline, writing=False)
+                self._wait(since, limit, writing=False)
                 self._read()
                 continue
-            deadline = time.monotonic() + self.time_limit
+            since = time.monotonic()
             if frame[0]["op"] == "error":
                 self._fail_with(str(frame[0].get("text", "")).strip())
             if not self._note(frame[0]):
@@ -193,8 +209,8 @@ class WorkerProcess:
         del self._buffer[:end]
         return frame
 
-    def _wait(self, deadline: float, *, writing: bool) -> None:
-        """Wait until a pipe is ready, the worker is lost, or time is up."""
+    def _wait(self, since: float, limit: float, *, writing: bool) -> None:
+        """Wait until a pipe is ready, the worker is lost, or more than `limit` seconds have gone."""
         while True:
             lost = self._process.poll() is not None
             ready_to_read, ready_to_write, _ = select.select(
@@ -207,8 +223,8 @@ class WorkerProcess:
                 self._read()
             if lost:
                 self._fail_with(self._log_tail())
-            if time.monotonic() > deadline:
-                self._fail_hung()
+            if time.monotonic() - since > limit:
+                self._fail_hung(limit)
 
     def _write(self, piece: memoryview) -> int:
         try:
@@ -241,11 +257,11 @@ class WorkerProcess:
         reason = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         raise BackendError(f"Lava's worker ended ({reason}); run again. Lava's own words:\n{words or '(none)'}")
 
-    def _fail_hung(self) -> None:
+    def _fail_hung(self, limit: float) -> None:
         words = self._log_tail()
         self.kill()
         raise BackendError(
-            f"Lava gave no sign of life for {self.time_limit:g} s and was ended; run again, or allow more time with a "
+            f"Lava gave no sign of life for {limit:g} s and was ended; run again, or allow more time with a "
             f"larger time limit. Lava's own words:\n{words or '(none)'}"
         )
 

@@ -1,10 +1,9 @@
 """The reference backend: what every other machine is compared with."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nir
 import numpy as np
@@ -15,27 +14,28 @@ from ff2neuro.dynamics import State, simulate
 from ff2neuro.errors import ConfigurationError, GraphError
 from ff2neuro.hardware.backend import Backend, RunConfig
 from ff2neuro.hardware.chain import Chain, ChainLayer, read_chain
+from ff2neuro.hardware.early_exit import ScoreBounds
 from ff2neuro.hardware.fixed_point import (
     FixedPointLayer,
     check_currents,
     check_fan_in,
-    fixed_point_layers,
+    exact_layers,
     why_not_fixed_point,
 )
 from ff2neuro.hardware.initial_potential import with_initial_potentials
-from ff2neuro.hardware.reference_backend.integers import project, within_32_bits
+from ff2neuro.hardware.reference_backend.integers import Projection, within_32_bits
 from ff2neuro.inputs import InputSource
 from ff2neuro.progress import progress_bar
 from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
 
+if TYPE_CHECKING:
+    from ff2neuro.hardware.reference_backend.compiled_chain import CompiledChain
+
 __all__ = ["ReferenceBackend"]
 
 Array = npt.NDArray[Any]
-#: Spikes, and u and v where they are recorded, by the name of the layer.
-Chunk = tuple[dict[str, Array], dict[str, tuple[Array, Array]]]
-
 #: Presentations simulated together: enough for matrix products to be worth their while.
-PRESENTATIONS_PER_CHUNK = 1000
+PRESENTATIONS_PER_CHUNK = 4000
 #: Memory that they may take, roughly [byte].
 BYTES_PER_CHUNK = 2**27
 #: Neurons times steps times presentations from which compiled code is faster although it has to be loaded first.
@@ -63,6 +63,7 @@ class ReferenceBackend(Backend):
     """
 
     name = "reference"
+    stops_early = True
 
     def __init__(self, arithmetic: str = "auto", threads: int | None = None) -> None:
         if threads is not None and threads < 1:
@@ -86,42 +87,37 @@ class ReferenceBackend(Backend):
         fixed = self._fixed_layers(chain, inputs)
         header = self.recording_header(chain.layer_sizes, inputs, config, "fixed" if fixed else "float")
         images = _images_per_chunk(chain, inputs)
+        simulate_chunk = self._simulator(chain, fixed, header, config.early_exit)
         with (
-            self._simulator(chain, fixed, header) as simulate_chunk,
-            ThreadPoolExecutor(1) as notes,
             RecordingWriter(header, out) as writer,
             progress_bar("reference simulation", inputs.n_images, "images") as bar,
         ):
             for start, events in inputs.chunks(images):
-                noted = notes.submit(writer.write_inputs, start, events)
-                spikes, states = simulate_chunk(events)
-                noted.result()
-                writer.write(start, spikes, states)
+                simulate_chunk(start, events, writer)
                 bar.advance(len(events))
         return writer.finish()
 
-    @contextmanager
     def _simulator(
-        self, chain: Chain, fixed: tuple[FixedPointLayer, ...] | None, header: RecordingHeader
-    ) -> Iterator[Callable[[Array], Chunk]]:
-        """Choose what simulates a chunk: compiled code for large fixed-point runs, NumPy for all else."""
+        self,
+        chain: Chain,
+        fixed: tuple[FixedPointLayer, ...] | None,
+        header: RecordingHeader,
+        early_exit: ScoreBounds | None,
+    ) -> Callable[[int, Array, RecordingWriter], None]:
+        """Choose what simulates and writes a chunk: compiled code for large fixed-point runs, NumPy for all else."""
         steps = header.n_images * header.n_hypotheses * header.n_time_steps
         large = steps * sum(header.layers.values()) >= COMPILED_FROM
-        if fixed is None or header.states or not large or not within_32_bits(fixed):
-            yield lambda events: _simulate(chain, fixed, events, header)
-            return
-        from ff2neuro.hardware.reference_backend.compiled_chain import CompiledChain, available_threads
+        if fixed is not None and within_32_bits(fixed) and not header.states and (large or early_exit is not None):
+            from ff2neuro.hardware.reference_backend.compiled_chain import CompiledChain, available_threads
 
-        compiled = CompiledChain(fixed, self._threads or available_threads())
-
-        def simulate_chunk(events: Array) -> Chunk:
-            spikes = compiled.run(events, header.n_time_steps)
-            return (compiled.counts(spikes) if header.kind == "counts" else spikes), {}
-
-        try:
-            yield simulate_chunk
-        finally:
-            compiled.close()
+            compiled = CompiledChain(fixed, self._threads or available_threads())
+            return partial(_simulate_compiled, compiled, early_exit)
+        if early_exit is not None:
+            raise ConfigurationError(
+                "an early exit needs fixed-point arithmetic, which this graph does not run in; leave it out, or "
+                "quantise the graph first: ff2neuro export FILE.nir --weight-bits 8"
+            )
+        return partial(_simulate, chain, fixed)
 
     def _fixed_layers(self, chain: Chain, inputs: InputSource) -> tuple[FixedPointLayer, ...] | None:
         """Layers in fixed point, or None if this run is one in double precision."""
@@ -132,7 +128,7 @@ class ReferenceBackend(Backend):
             raise GraphError(f"fixed-point arithmetic was asked for, but {obstacle}")
         if obstacle:
             return None
-        fixed = fixed_point_layers(chain)
+        fixed = exact_layers(chain)
         check_fan_in(fixed)
         return fixed
 
@@ -162,9 +158,10 @@ def check_input_size(chain: Chain, inputs: InputSource) -> None:
 def _images_per_chunk(chain: Chain, inputs: InputSource) -> int:
     """Choose how many images are simulated together, so that events, currents and spikes fit their memory."""
     steps = inputs.n_time_steps * max(1, inputs.n_hypotheses)
+    given = max(1, inputs.n_hypotheses) if inputs.constant else steps
     # A byte for an event or a spike, eight for a current, of one layer at a time.
     widest = max(layer.n_neurons for layer in chain.layers)
-    bytes_per_image = steps * (chain.n_inputs + sum(chain.layer_sizes.values()) + 8 * widest)
+    bytes_per_image = given * chain.n_inputs + steps * (sum(chain.layer_sizes.values()) + 8 * widest)
     presentations = PRESENTATIONS_PER_CHUNK // max(1, inputs.n_hypotheses)
     return max(1, min(presentations, BYTES_PER_CHUNK // bytes_per_image))
 
@@ -179,8 +176,31 @@ def _require_answer(chain: Chain, config: RunConfig) -> None:
         )
 
 
-def _simulate(chain: Chain, fixed: tuple[FixedPointLayer, ...] | None, events: Array, header: RecordingHeader) -> Chunk:
-    """Simulate a chunk of images, layer by layer."""
+def _simulate_compiled(
+    compiled: "CompiledChain", early_exit: ScoreBounds | None, start: int, events: Array, writer: RecordingWriter
+) -> None:
+    """Simulate and write a chunk of images in compiled code."""
+    from ff2neuro.hardware.reference_backend.digests import digest_and_count
+
+    header = writer.header
+
+    def note(first: int, part: Array) -> None:
+        writer.note_inputs(start + first, *digest_and_count(part, header.n_time_steps))
+
+    if early_exit is None:
+        writer.write(start, compiled.run(events, header.n_time_steps, header.kind, note))
+        return
+    counts, steps = compiled.run_until_decided(events, header.n_time_steps, start, early_exit)
+    note(0, events)
+    writer.write(start, counts, steps=steps)
+
+
+def _simulate(
+    chain: Chain, fixed: tuple[FixedPointLayer, ...] | None, start: int, events: Array, writer: RecordingWriter
+) -> None:
+    """Simulate and write a chunk of images, layer by layer."""
+    header = writer.header
+    writer.write_inputs(start, events)
     n_images, n_hypotheses = events.shape[:2]
     activity = events.reshape(-1, *events.shape[2:])
     spikes: dict[str, Array] = {}
@@ -188,7 +208,7 @@ def _simulate(chain: Chain, fixed: tuple[FixedPointLayer, ...] | None, events: A
     layers: tuple[FixedPointLayer | ChainLayer, ...] = fixed or chain.layers
     for index, layer in enumerate(layers):
         if isinstance(layer, FixedPointLayer):
-            flat = project(activity.reshape(-1, activity.shape[-1]), layer.weight)
+            flat = Projection(layer.weight)(activity.reshape(-1, activity.shape[-1]))
             currents = flat.reshape(*activity.shape[:2], -1)
             if index == 0:
                 check_currents(layer, currents)
@@ -202,4 +222,4 @@ def _simulate(chain: Chain, fixed: tuple[FixedPointLayer, ...] | None, events: A
             u = np.stack([state.u for state in trace], axis=1)
             v = np.stack([state.v for state in trace], axis=1)
             states[layer.name] = (u.reshape(shape), v.reshape(shape))
-    return spikes, states
+    writer.write(start, spikes, states)

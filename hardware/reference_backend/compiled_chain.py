@@ -1,35 +1,29 @@
 """The fixed-point simulation in compiled code and several threads; bit for bit that of `ff2neuro.dynamics`."""
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import CURRENT_LIMIT
-from ff2neuro.hardware.fixed_point import FixedPointLayer, check_currents
-from ff2neuro.hardware.reference_backend.integers import project
-from ff2neuro.hardware.reference_backend.kernels import (
-    LARGEST_GRADED,
-    KernelParameters,
-    count,
-    integrate,
-    kernel_parameters,
-    present,
-    propagate,
-    shared_channels,
-    within_16_bits,
-)
+from ff2neuro.hardware.early_exit import ScoreBounds
+from ff2neuro.hardware.fixed_point import FixedPointLayer
+from ff2neuro.hardware.reference_backend.compiled_early import run_until_decided
+from ff2neuro.hardware.reference_backend.compiled_layers import CompiledLayer, FirstLayer
 
 __all__ = ["CompiledChain", "available_threads"]
 
 Array = npt.NDArray[Any]
 
+#: Size that the spikes of one layer may have in a thread, so that they stay in its cache [byte].
+CACHE_BYTES = 2**19
 PARTS_PER_THREAD = 4
-INT8 = np.iinfo(np.int8)
+IMAGES_PER_QUESTION = 50
 
 
 class CompiledChain:
@@ -40,23 +34,21 @@ class CompiledChain:
     layers : tuple of FixedPointLayer
         First to last.
     n_threads : int
-        Number of threads among which presentations are divided.
+        Number of threads among which images are divided.
     """
 
     def __init__(self, layers: tuple[FixedPointLayer, ...], n_threads: int) -> None:
-        self._layers = layers
-        self._parameters = [kernel_parameters(layer.neurons) for layer in layers]
-        self._fan_outs = [_fan_out(layer.weight) for layer in layers]
-        # Whether no current of the first layer can overflow Lava's while the input is binary.
-        self._unlimited = np.abs(layers[0].weight).sum(axis=1).max(initial=0) < CURRENT_LIMIT
+        self._first = FirstLayer(layers[0])
+        self._others = [CompiledLayer(layer) for layer in layers[1:]]
         self._n_threads = n_threads
-        self._threads = ThreadPoolExecutor(n_threads)
 
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown()
-
-    def run(self, events: Array, n_time_steps: int) -> dict[str, Array]:
+    def run(
+        self,
+        events: Array,
+        n_time_steps: int,
+        kind: str = "spikes",
+        meanwhile: Callable[[int, Array], None] | None = None,
+    ) -> dict[str, Array]:
         """Run a chunk of images.
 
         Parameters
@@ -65,120 +57,150 @@ class CompiledChain:
             Integers.
         n_time_steps : int
             Number of time steps T.
+        kind : {"spikes", "counts"}
+            What to return.
+        meanwhile : callable, optional
+            Called by the threads, too, with the index of a first image and the events of some.
 
         Returns
         -------
         dict of str to ndarray of uint8, shape (n_images, n_hypotheses, n_time_steps, n_neurons)
-            Spikes of every layer, by its name.
+            Spikes of every layer, by its name; or their counts, of uint16 and without the axis of time.
 
         Raises
         ------
         RangeError
             If a current of the first layer would overflow Lava's.
         """
-        leading = (*events.shape[:2], n_time_steps)
-        fan_out, largest = self._fan_outs[0], _largest(events)
-        if fan_out is None or largest > LARGEST_GRADED:
-            activity = self._multiplied(events, leading)
-        elif largest <= 1 and events.shape[1] == 1 and self._unlimited:
-            activity = self._following(0, events[:, 0].astype(np.uint8, copy=False), n_time_steps)
-        else:
-            activity = self._visited(
-                events.astype(np.uint8, copy=False), fan_out, within_16_bits(int(largest)), leading
-            )
-        activity = activity.reshape(*leading, -1)
-        spikes = {self._layers[0].name: activity}
-        for index in range(1, len(self._layers)):
-            activity = self._following(index, activity.reshape(-1, *activity.shape[2:]), n_time_steps)
-            activity = activity.reshape(*leading, -1)
-            spikes[self._layers[index].name] = activity
-        return spikes
+        n_presentations = events.shape[0] * events.shape[1]
+        steps = (n_time_steps,) if kind == "spikes" else ()
+        dtype = np.uint8 if kind == "spikes" else np.uint16
+        layers = (self._first, *self._others)
+        results = {layer.name: np.zeros((n_presentations, *steps, layer.n_neurons), dtype) for layer in layers}
 
-    def counts(self, spikes: dict[str, Array]) -> dict[str, Array]:
-        """Sum spikes over time.
+        def simulate(images: slice) -> None:
+            part = slice(images.start * events.shape[1], images.stop * events.shape[1])
+            self._run_part(events[images], n_time_steps, {name: whole[part] for name, whole in results.items()})
+
+        at_once = self._images_at_once(events.shape[1] * n_time_steps)
+        tasks: deque[Callable[[], None]] = deque(
+            partial(simulate, images) for images in self._parts(len(events), at_once)
+        )
+        if meanwhile is not None:
+            tasks.extend(partial(meanwhile, images.start, events[images]) for images in self._parts(len(events)))
+        self._work_off(tasks)
+        return {name: whole.reshape(*events.shape[:2], *whole.shape[1:]) for name, whole in results.items()}
+
+    def run_until_decided(
+        self, events: Array, n_time_steps: int, start: int, bounds: ScoreBounds
+    ) -> tuple[dict[str, Array], Array]:
+        """Run a chunk of images, and stop hypotheses that can no longer win.
 
         Parameters
         ----------
-        spikes : dict of str to ndarray
-            As `run` returns them.
+        events : ndarray of shape (n_images, n_hypotheses, n_time_steps or 1, n_inputs)
+            Integers.
+        n_time_steps : int
+            Number of time steps T.
+        start : int
+            Index of the first image, for `bounds`.
+        bounds : callable
+            What counts make of the score.
 
         Returns
         -------
-        dict of str to ndarray of uint16, shape (n_images, n_hypotheses, n_neurons)
-            Number of spikes of every neuron.
+        counts : dict of str to ndarray of uint16, shape (n_images, n_hypotheses, n_neurons)
+            Spikes of every layer in the steps that were simulated.
+        steps : ndarray of uint16, shape (n_images, n_hypotheses)
+            How many these were; below T where a hypothesis was stopped.
+
+        Raises
+        ------
+        RangeError
+            If a current of the first layer would overflow Lava's.
         """
-        return {name: self._counted(layer) for name, layer in spikes.items()}
+        n_hypotheses = events.shape[1]
+        n_presentations = events.shape[0] * n_hypotheses
+        layers = (self._first, *self._others)
+        results = {layer.name: np.zeros((n_presentations, layer.n_neurons), np.uint16) for layer in layers}
+        steps = np.zeros(n_presentations, dtype=np.uint16)
 
-    def _counted(self, spikes: Array) -> Array:
-        flat = spikes.reshape(-1, *spikes.shape[2:])
-        counts = np.empty((len(flat), flat.shape[2]), dtype=np.uint16)
-        self._split(lambda part: count(flat[part], counts[part]), len(flat))
-        return counts.reshape(*spikes.shape[:2], -1)
+        def simulate(images: slice) -> None:
+            part = slice(images.start * n_hypotheses, images.stop * n_hypotheses)
+            own = {name: whole[part] for name, whole in results.items()}
+            first = start + images.start
+            steps[part] = run_until_decided(self._first, self._others, events[images], n_time_steps, first, bounds, own)
 
-    def _visited(self, events: Array, fan_out: Array, at_once: int, leading: tuple[int, ...]) -> Array:
-        """Spikes of the first layer, visiting active channels one by one."""
-        shared = shared_channels(events)
-        channels = np.flatnonzero(shared), np.flatnonzero(~shared)
-        spikes = np.empty((*leading, fan_out.shape[1]), dtype=np.uint8)
-        largest = np.zeros(len(events), dtype=np.int32)
+        # More than fit the cache: the bounds are interpreted, which costs as much for few images as for many.
+        at_once = max(IMAGES_PER_QUESTION, self._images_at_once(n_hypotheses * n_time_steps))
+        self._work_off(deque(partial(simulate, images) for images in self._parts(len(events), at_once)))
+        counts = {name: whole.reshape(*events.shape[:2], -1) for name, whole in results.items()}
+        return counts, steps.reshape(events.shape[:2])
 
-        def work(part: slice) -> None:
-            present(events[part], *channels, fan_out, at_once, self._parameters[0], spikes[part], largest[part])
+    def _run_part(self, events: Array, n_time_steps: int, results: dict[str, Array]) -> None:
+        """Run some images through all layers."""
+        running = np.ones(events.shape[0] * events.shape[1], dtype=bool)
+        state = self._first.rest(len(running))
+        counts = results[self._first.name]
+        if not self._others and counts.ndim == 2 and self._first.counts_at_once(events):
+            self._first.run_input(events, n_time_steps, state, running, counts)
+            return
+        spikes = self._first.run_input(events, n_time_steps, state, running)
+        self._first.keep(spikes, running, results)
+        for layer in self._others:
+            spikes = layer.run(spikes, layer.rest(len(running)), running)
+            layer.keep(spikes, running, results)
 
-        self._split(work, len(events))
-        check_currents(self._layers[0], largest)
-        return spikes
+    def _images_at_once(self, steps_per_image: int) -> int:
+        widest = max(layer.n_neurons for layer in (self._first, *self._others))
+        return max(1, CACHE_BYTES // max(1, steps_per_image * widest))
 
-    def _multiplied(self, events: Array, leading: tuple[int, ...]) -> Array:
-        """Spikes of the first layer, by a matrix product."""
-        layer = self._layers[0]
-        currents = project(events.reshape(-1, events.shape[-1]), layer.weight)
-        check_currents(layer, currents)
-        currents = currents.astype(np.int32).reshape(-1, events.shape[2], len(layer.weight))
-        spikes = np.empty((len(currents), leading[2], len(layer.weight)), dtype=np.uint8)
-        self._split(lambda part: integrate(currents[part], self._parameters[0], spikes[part]), len(currents))
-        return spikes
+    def _parts(self, n_images: int, at_most: int = sys.maxsize) -> Iterator[slice]:
+        """Divide images into several parts for each thread, so that none waits long for another at the end."""
+        size = min(at_most, -(-n_images // (PARTS_PER_THREAD * self._n_threads)))
+        for start in range(0, n_images, max(1, size)):
+            yield slice(start, min(start + size, n_images))
 
-    def _following(self, index: int, activity: Array, n_time_steps: int) -> Array:
-        """Spikes of a layer that is sent spikes, of shape (n_presentations, n_time_steps, n_neurons)."""
-        parameters, fan_out = self._parameters[index], self._fan_outs[index]
-        weight = self._layers[index].weight
-        spikes = np.empty((len(activity), n_time_steps, len(weight)), dtype=np.uint8)
-        self._split(lambda part: _propagate(activity[part], weight, fan_out, parameters, spikes[part]), len(activity))
-        return spikes
+    def _work_off(self, tasks: deque[Callable[[], None]]) -> None:
+        """Let the threads take tasks until none are left."""
 
-    def _split(self, work: Callable[[slice], None], n_presentations: int) -> None:
-        """Divide presentations among the threads."""
-        # Several parts for each, so that one thread that is held up does not hold up the others.
-        n_parts = min(PARTS_PER_THREAD * self._n_threads, max(1, n_presentations))
-        bounds = np.linspace(0, n_presentations, n_parts + 1).astype(int)
-        parts = [slice(start, stop) for start, stop in pairwise(bounds)]
-        list(self._threads.map(work, parts))
+        def take() -> None:
+            try:
+                while (task := _next(tasks)) is not None:
+                    task()
+            except BaseException:
+                tasks.clear()
+                raise
 
-
-def _largest(events: Array) -> float:
-    """Return the largest event; infinity if there are negative ones."""
-    if events.dtype.kind != "u" and events.min(initial=0) < 0:
-        return float("inf")
-    return float(events.max(initial=0))
+        # The thread that calls works as well.
+        n_helpers = min(self._n_threads, len(tasks)) - 1
+        helpers = [_helpers(self._n_threads - 1).submit(take) for _ in range(n_helpers)]
+        try:
+            take()
+        finally:
+            # Nothing may still write into the results when this returns; who has not begun need not any more.
+            wait([helper for helper in helpers if not helper.cancel()])
+        for helper in helpers:
+            if not helper.cancelled():
+                helper.result()
 
 
-def _fan_out(weight: Array) -> Array | None:
-    """Weights of one source side by side in 8 bits; None if they need more."""
-    if weight.size and (weight.min() < INT8.min or weight.max() > INT8.max):
+@cache
+def _helpers(n_threads: int) -> ThreadPoolExecutor:
+    """Threads that are kept for later runs, since starting them may take longer than a small run."""
+    return ThreadPoolExecutor(n_threads)
+
+
+if hasattr(os, "register_at_fork"):
+    # Threads do not survive a fork.
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
+
+
+def _next(tasks: deque[Callable[[], None]]) -> Callable[[], None] | None:
+    try:
+        return tasks.popleft()
+    except IndexError:
         return None
-    return np.ascontiguousarray(weight.T.astype(np.int8))
-
-
-def _propagate(
-    activity: Array, weight: Array, fan_out: Array | None, parameters: KernelParameters, spikes: Array
-) -> None:
-    """Spikes of a layer, by visiting its active sources, or by a matrix product where weights are wide."""
-    if fan_out is not None:
-        propagate(activity, fan_out, parameters, spikes)
-        return
-    currents = project(activity.reshape(-1, activity.shape[-1]), weight).astype(np.int32)
-    integrate(currents.reshape(*activity.shape[:2], -1), parameters, spikes)
 
 
 def available_threads() -> int:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ff2neuro.dynamics import STATE_SCALE
 from ff2neuro.hardware.fixed_point import FixedPointLayer
 
-__all__ = ["project", "within_32_bits"]
+__all__ = ["Projection", "within_32_bits"]
 
 Array = npt.NDArray[Any]
 
@@ -18,26 +18,39 @@ EXACT_SINGLE = 2**24
 SMALL = 2**29
 
 
-def project(events: Array, weight: Array) -> Array:
-    """Multiply integers exactly, in single precision where that is enough.
+class Projection:
+    """Exact products of integers with one matrix, in single precision where that is enough.
 
     Parameters
     ----------
-    events : ndarray of shape (n, n_inputs)
-        Integers.
     weight : ndarray of shape (n_neurons, n_inputs)
         Integers.
-
-    Returns
-    -------
-    ndarray of float32 or float64, shape (n, n_neurons)
-        Weighted input.
     """
-    largest = max(abs(float(events.max(initial=0))), abs(float(events.min(initial=0))))
-    largest *= float(np.abs(weight).sum(axis=1).max(initial=0))
-    dtype = np.float32 if largest < EXACT_SINGLE else np.float64
-    product: Array = events.astype(dtype) @ weight.T.astype(dtype)
-    return product
+
+    def __init__(self, weight: Array) -> None:
+        self._weight = weight
+        self._reach = float(np.abs(weight).sum(axis=1).max(initial=0))
+        self._matrices: dict[type[np.floating[Any]], Array] = {}
+
+    def __call__(self, events: Array) -> Array:
+        """Multiply.
+
+        Parameters
+        ----------
+        events : ndarray of shape (n, n_inputs)
+            Integers.
+
+        Returns
+        -------
+        ndarray of float32 or float64, shape (n, n_neurons)
+            Weighted input.
+        """
+        largest = max(abs(float(events.max(initial=0))), abs(float(events.min(initial=0))))
+        dtype = np.float32 if largest * self._reach < EXACT_SINGLE else np.float64
+        if dtype not in self._matrices:
+            self._matrices[dtype] = self._weight.T.astype(dtype)
+        product: Array = events.astype(dtype) @ self._matrices[dtype]
+        return product
 
 
 def within_32_bits(layers: tuple[FixedPointLayer, ...]) -> bool:

@@ -5,20 +5,19 @@ Integer sums do not depend on their order, so the bits are those of the matrix p
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import DECAY_UNITY, STATE_LIMIT, STATE_SCALE, FixedPointNeurons
+from ff2neuro.dynamics import DECAY_UNITY, STATE_LIMIT, STATE_SCALE
+from ff2neuro.hardware.reference_backend.populations import KernelParameters
 
 __all__ = [
     "LARGEST_GRADED",
-    "KernelParameters",
     "count",
     "integrate",
-    "kernel_parameters",
     "present",
     "propagate",
     "shared_channels",
@@ -39,22 +38,7 @@ SPIKES_AT_ONCE = 255
 
 _UNITY, _LIMIT, _SCALE = np.int64(DECAY_UNITY), np.int32(STATE_LIMIT), np.int32(STATE_SCALE)
 _LOWEST, _HIGHEST = np.int32(1 - STATE_LIMIT), np.int32(STATE_LIMIT - 1)
-_ZERO = np.int32(0)
-
-
-class KernelParameters(NamedTuple):
-    """A population as compiled code takes it; all arrays are int32 of shape (n_neurons,), in units of 1/64.
-
-    `plain` says that u is the input of the step and v has no leak.
-    """
-
-    threshold: Array
-    bias: Array
-    v_init: Array
-    mem_leak: int
-    syn_leak: int
-    subtract: bool
-    plain: bool
+_ZERO, _ONE = np.int32(0), np.int32(1)
 
 
 def within_16_bits(largest: int) -> int:
@@ -71,34 +55,6 @@ def within_16_bits(largest: int) -> int:
         At least 4.
     """
     return np.iinfo(np.int16).max // (-np.iinfo(np.int8).min * max(1, largest))
-
-
-def kernel_parameters(neurons: FixedPointNeurons) -> KernelParameters:
-    """Return the parameters of a population.
-
-    Parameters
-    ----------
-    neurons : FixedPointNeurons
-        The population.
-
-    Returns
-    -------
-    KernelParameters
-        For `integrate` and `propagate`.
-    """
-
-    def spread(values: Any) -> Array:
-        return np.ascontiguousarray(np.broadcast_to(values, (neurons.n_neurons,)).astype(np.int32))
-
-    return KernelParameters(
-        threshold=spread(np.asarray(neurons.vth, dtype=np.int64) * STATE_SCALE),
-        bias=spread(neurons.bias),
-        v_init=spread(neurons.v_init),
-        mem_leak=neurons.mem_leak,
-        syn_leak=neurons.syn_leak,
-        subtract=neurons.reset == "subtract",
-        plain=neurons.plain,
-    )
 
 
 @inlined
@@ -145,11 +101,20 @@ def _fire_leaky(u: Array, v: Array, current: Array, parameters: KernelParameters
 
 
 @compiled
+def _count_regular(current: Array, threshold: Array, n_time_steps: int, counts: Array) -> None:
+    """Count the spikes of leak-free neurons that reset to zero under a constant current: one every so many steps."""
+    for j in range(counts.size):
+        # The quotient of integers of 24 bits is exact to 53 bits, so that rounding cannot carry it past an integer.
+        period = np.floor(threshold[j] / np.float64(max(current[j], _ONE) * _SCALE)) + 1.0
+        counts[j] = np.uint16(np.floor(n_time_steps / period)) if current[j] > 0 else np.uint16(0)
+
+
+@compiled
 def _arrive(events: Array, fan_out: Array, current: Array, active: Array, short: Array) -> None:
     """Add up the weights of all sources that are active."""
     current[:] = 0
     n_active = 0
-    for source in range(events.size):
+    for source in range(fan_out.shape[0]):
         active[n_active] = source
         n_active += events[source] != 0
     group = 0
@@ -233,7 +198,10 @@ def present(
     fan_out: Array,
     at_once: int,
     parameters: KernelParameters,
+    state: Array,
+    running: Array,
     spikes: Array,
+    counts: Array,
     largest: Array,
 ) -> None:
     """Run the first population on graded events; what hypotheses share is added up once per image.
@@ -244,117 +212,130 @@ def present(
         Up to `LARGEST_GRADED`; with one time step they are the same at every step.
     shared, own : ndarray of int
         Channels on which all hypotheses of an image agree, and all others.
-    fan_out : ndarray of int8, shape (n_channels, n_neurons)
+    fan_out : ndarray of int8, shape (n_channels, n_lanes)
         Weights, those of one channel side by side.
     at_once : int
         Number of channels whose currents add up within 16 bits, see `within_16_bits`.
     parameters : KernelParameters
         The population.
-    spikes : ndarray of uint8, shape (n_images, n_hypotheses, n_time_steps, n_neurons)
-        Filled in.
+    state : ndarray of int32, shape (2, n_presentations, n_lanes)
+        u and v, changed in place.
+    running : ndarray of bool, shape (n_presentations,)
+        Presentations to run; the others are left alone.
+    spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_lanes)
+        Filled in, unless there are `counts`.
+    counts : ndarray of uint16, shape (n_presentations, n_neurons) or (0, 0)
+        If it is not empty, filled in with the number of spikes, of neurons for which `regular` holds.
     largest : ndarray of int32, shape (n_images,)
         Filled in with the largest magnitude of any current.
     """
-    u, v, current = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
+    n_hypotheses = events.shape[1]
+    current = np.empty_like(parameters.v_init)
     threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
-    common = np.empty((events.shape[2], v.size), dtype=np.int32)
-    short = np.empty(v.size, dtype=np.int16)
-    n_repeats = spikes.shape[2] // events.shape[2]
+    common = np.empty((events.shape[2], current.size), dtype=np.int32)
+    short = np.empty(current.size, dtype=np.int16)
+    n_repeats = spikes.shape[1] // events.shape[2]
     active = np.empty(events.shape[3] + 1, dtype=np.int64)
     for i in range(events.shape[0]):
         common[:] = 0
         extreme = _ZERO
         for s in range(events.shape[2]):
             _arrive_graded(events[i, 0, s], shared, fan_out, at_once, common[s], active, short)
-        for h in range(events.shape[1]):
-            u[:] = 0
-            v[:] = parameters.v_init
+        for h in range(n_hypotheses):
+            p = i * n_hypotheses + h
+            if not running[p]:
+                continue
             for t in range(events.shape[2]):
                 current[:] = common[t]
                 _arrive_graded(events[i, h, t], own, fan_out, at_once, current, active, short)
                 for j in range(current.size):
                     extreme = max(extreme, np.int32(abs(current[j])))
-                rows = spikes[i, h, t : t + n_repeats]
-                if plain:
-                    _fire(v, current, threshold, subtract, rows)
+                rows = spikes[p, t : t + n_repeats]
+                if counts.size > 0:
+                    _count_regular(current, threshold, n_repeats, counts[p])
+                elif plain:
+                    _fire(state[1, p], current, threshold, subtract, rows)
                 else:
-                    _fire_leaky(u, v, current, parameters, rows)
+                    _fire_leaky(state[0, p], state[1, p], current, parameters, rows)
         largest[i] = extreme
 
 
 @compiled
-def integrate(currents: Array, parameters: KernelParameters, spikes: Array) -> None:
+def integrate(currents: Array, parameters: KernelParameters, state: Array, running: Array, spikes: Array) -> None:
     """Run a population on given currents.
 
     Parameters
     ----------
-    currents : ndarray of int32, shape (n_presentations, n_time_steps or 1, n_neurons)
+    currents : ndarray of int32, shape (n_presentations, n_time_steps or 1, n_lanes)
         Weighted input; with one time step it is the same at every step.
     parameters : KernelParameters
         The population.
-    spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_neurons)
-        Filled in.
+    state, running, spikes : ndarray
+        As in `present`.
     """
-    u, v = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
     threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
     n_repeats = spikes.shape[1] // currents.shape[1]
     for p in range(spikes.shape[0]):
-        u[:] = 0
-        v[:] = parameters.v_init
+        if not running[p]:
+            continue
         for t in range(currents.shape[1]):
             rows = spikes[p, t : t + n_repeats]
             if plain:
-                _fire(v, currents[p, t], threshold, subtract, rows)
+                _fire(state[1, p], currents[p, t], threshold, subtract, rows)
             else:
-                _fire_leaky(u, v, currents[p, t], parameters, rows)
+                _fire_leaky(state[0, p], state[1, p], currents[p, t], parameters, rows)
 
 
 @compiled
-def count(spikes: Array, counts: Array) -> None:
-    """Sum spikes over time.
-
-    Parameters
-    ----------
-    spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_neurons)
-        1 where a neuron spikes.
-    counts : ndarray of uint16, shape (n_presentations, n_neurons)
-        Filled in.
-    """
-    for p in range(spikes.shape[0]):
-        counts[p] = 0
-        for t in range(spikes.shape[1]):
-            for j in range(spikes.shape[2]):
-                counts[p, j] += spikes[p, t, j]
-
-
-@compiled
-def propagate(events: Array, fan_out: Array, parameters: KernelParameters, spikes: Array) -> None:
+def propagate(
+    events: Array, fan_out: Array, parameters: KernelParameters, state: Array, running: Array, spikes: Array
+) -> None:
     """Run a population on the events of the one before it.
 
     Parameters
     ----------
-    events : ndarray of uint8, shape (n_presentations, n_time_steps or 1, n_sources)
+    events : ndarray of uint8, shape (n_presentations, n_time_steps or 1, at least n_sources)
         1 where a source is active, 0 where it is silent; with one time step they are the same at every step.
-    fan_out : ndarray of int8, shape (n_sources, n_neurons)
+    fan_out : ndarray of int8, shape (n_sources, n_lanes)
         Weights, those of one source side by side.
     parameters : KernelParameters
         The population.
-    spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_neurons)
-        Filled in.
+    state, running, spikes : ndarray
+        As in `present`.
     """
-    u, v = np.empty_like(parameters.v_init), np.empty_like(parameters.v_init)
     current = np.empty_like(parameters.v_init)
     threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
-    active = np.empty(events.shape[2] + 1, dtype=np.int64)
-    short = np.empty(v.size, dtype=np.int16)
+    active = np.empty(fan_out.shape[0] + 1, dtype=np.int64)
+    short = np.empty(current.size, dtype=np.int16)
     n_repeats = spikes.shape[1] // events.shape[1]
     for p in range(spikes.shape[0]):
-        u[:] = 0
-        v[:] = parameters.v_init
+        if not running[p]:
+            continue
         for t in range(events.shape[1]):
             _arrive(events[p, t], fan_out, current, active, short)
             rows = spikes[p, t : t + n_repeats]
             if plain:
-                _fire(v, current, threshold, subtract, rows)
+                _fire(state[1, p], current, threshold, subtract, rows)
             else:
-                _fire_leaky(u, v, current, parameters, rows)
+                _fire_leaky(state[0, p], state[1, p], current, parameters, rows)
+
+
+@compiled
+def count(spikes: Array, running: Array, counts: Array) -> None:
+    """Add spikes to what was counted before.
+
+    Parameters
+    ----------
+    spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_lanes)
+        1 where a neuron spikes.
+    running : ndarray of bool, shape (n_presentations,)
+        Presentations to count.
+    counts : ndarray of uint16, shape (n_presentations, n_neurons)
+        Changed in place.
+    """
+    for p in range(spikes.shape[0]):
+        if not running[p]:
+            continue
+        for t in range(spikes.shape[1]):
+            for j in range(counts.shape[1]):
+                counts[p, j] += spikes[p, t, j]

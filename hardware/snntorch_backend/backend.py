@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ff2neuro.errors import GraphError
 from ff2neuro.hardware.backend import Backend, RunConfig
-from ff2neuro.hardware.chain import read_chain
-from ff2neuro.hardware.initial_potential import require_rest
+from ff2neuro.hardware.chain import Chain, read_chain
+from ff2neuro.hardware.initial_potential import with_initial_potentials
 from ff2neuro.hardware.portability import statement
 from ff2neuro.hardware.reader_conditions import SNNTORCH_DT
 from ff2neuro.hardware.reference_backend.backend import check_input_size
@@ -52,8 +52,7 @@ class SnnTorchBackend(Backend):
     ) -> Recording:
         """Run every presentation through the graph; see `Backend.run`."""
         config = config or RunConfig()
-        require_rest(config, self.name)
-        chain = read_chain(graph, config.dt, config.reset)
+        chain = with_initial_potentials(read_chain(graph, config.dt, config.reset), config)
         check_input_size(chain, inputs)
         _require_honoured(graph, config)
         header = self.recording_header(chain.layer_sizes, inputs, config, "float")
@@ -65,7 +64,7 @@ class SnnTorchBackend(Backend):
         ):
             for start, events in inputs.chunks(images):
                 writer.write_inputs(start, events)
-                writer.write(start, _simulate(network, events, header, chain.input_shape))
+                writer.write(start, _simulate(network, events, header, chain))
                 bar.advance(len(events))
         return writer.finish()
 
@@ -112,10 +111,33 @@ def _recorded(network: "torch.nn.Module", n_layers: int) -> Iterator[list[Any]]:
             hook.remove()
 
 
-def _simulate(
-    network: "torch.nn.Module", events: Array, header: RecordingHeader, input_shape: tuple[int, ...]
-) -> dict[str, Array]:
-    """Run a chunk of images from rest."""
+@contextlib.contextmanager
+def _started(network: "torch.nn.Module", chain: Chain, step: list[Any]) -> Iterator[None]:
+    """Set the potentials of a layer when it is called for the first time; the length of `step` says which one it is."""
+    import snntorch
+    import torch
+
+    begun: set[int] = set()
+
+    def begin(module: Any, inputs: tuple[Any, ...]) -> None:
+        if len(step) not in begun:
+            layer = chain.layers[len(step)]
+            v_init = torch.as_tensor(layer.neurons.v_init, dtype=torch.float32).reshape(layer.shape)
+            # snnTorch starts at 0 by itself where the shape is another than that of the input.
+            module.mem = v_init.expand_as(inputs[0]).clone()
+            begun.add(len(step))
+
+    neurons = [module for module in network.modules() if isinstance(module, snntorch.SpikingNeuron)]
+    hooks = [module.register_forward_pre_hook(begin) for module in neurons]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _simulate(network: "torch.nn.Module", events: Array, header: RecordingHeader, chain: Chain) -> dict[str, Array]:
+    """Run a chunk of images from the start."""
     import torch
     from snntorch import utils
 
@@ -123,9 +145,9 @@ def _simulate(
     names = list(header.layers)
     shape = (n_images, n_hypotheses, header.n_time_steps)
     spikes = {name: np.empty((*shape, size), dtype=bool) for name, size in header.layers.items()}
-    shaped = torch.as_tensor(events.reshape(-1, events.shape[2], *input_shape), dtype=torch.float32)
+    shaped = torch.as_tensor(events.reshape(-1, events.shape[2], *chain.input_shape), dtype=torch.float32)
     utils.reset(network)
-    with torch.no_grad(), _recorded(network, len(names)) as step:
+    with torch.no_grad(), _recorded(network, len(names)) as step, _started(network, chain, step):
         for t in range(header.n_time_steps):
             step.clear()
             network(shaped[:, t if n_given > 1 else 0])

@@ -1,5 +1,6 @@
 """Real NIR readers against the reference, on each node and dialect, and against what `ff2neuro inspect` states."""
 
+import json
 import os
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -7,14 +8,14 @@ from importlib.util import find_spec
 import nir
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from benchmarks.conformance.cases import CASES, Case, events_for, random_case
+from benchmarks.conformance import trained
+from benchmarks.conformance.cases import CASES, events_for, random_case
 from benchmarks.conformance.observation import observe, observe_backend, reference_spikes
 from benchmarks.conformance.readers import READERS as RUNNERS
 from benchmarks.conformance.table import DOCUMENT, with_tables
-from ff2neuro.coding import encode
-from ff2neuro.converters.nir_file import read_network
-from ff2neuro.data import load_dataset
+from ff2neuro.hardware.chain import read_chain
 from ff2neuro.hardware.lava_backend.backend import LavaBackend
 from ff2neuro.hardware.portability import statement, statements, type_error
 from ff2neuro.hardware.reader_rules import READERS
@@ -66,14 +67,13 @@ def test_portable_graphs_give_the_same_spikes(seed, leaky, reader):
         assert all(np.array_equal(fixed[name], spikes) for name, spikes in expected.items())
 
 
-def test_a_trained_network_gives_the_same_spikes(digits_run, reader):
-    graph, network = read_network(digits_run / "network.nir")
-    images, _ = load_dataset("digits").split("test")
-    events = encode(network.input_code, images[:20], network.n_time_steps).read(0, 20)
-    events = np.broadcast_to(events, (*events.shape[:2], network.n_time_steps, events.shape[3]))
-    case = Case("digits", graph, network.dt)
-    seen = observe(case, reader, events.reshape(-1, *events.shape[2:]))
-    assert (seen.status, seen.n_different) == ("same", 0)
+def test_a_trained_network_gives_the_same_spikes(digits_run, reader, tmp_path):
+    arguments = [str(digits_run / "network.nir"), "--dataset", "digits", "--samples", "30", "--machine", reader]
+    result = CliRunner().invoke(trained.main, [*arguments, "--out", str(tmp_path / "rows.json")])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    assert (row["n_images"], row["n_presentations"], row["n_different"]) == (30, 300, 0)
+    assert row["n_bins"] > row["n_spikes"] > 0
 
 
 @pytest.mark.lava
@@ -118,8 +118,16 @@ def test_tables_in_the_documents_are_current():
     assert with_tables(text) == text, "run: python -m benchmarks.conformance --write"
 
 
-def test_neurons_that_do_not_start_at_rest_travel_nowhere():
+def test_neurons_that_do_not_start_at_rest_travel_to_no_other_reader():
     portable = next(case for case in CASES if case.name == "portable IF")
-    for found in statements(portable.graph, portable.dt, at_rest=False):
-        assert found.status != "same"
-        assert found.status == "fails" or "other potentials than 0" in found.reasons[0]
+    sizes = read_chain(portable.stored(), portable.dt).layer_sizes
+
+    def stated(start):
+        v_init = {name: np.full(size, start) for name, size in sizes.items()}
+        return {each.reader.name: each for each in statements(portable.stored(), portable.dt, v_init=v_init)}
+
+    for reader, found in stated(0.5).items():
+        assert (found.status == "same") == (reader == "lava")
+        assert reader == "lava" or found.status == "fails" or "other potentials than 0" in found.reasons[0]
+    assert stated(1 / 128)["lava"].status == "fails"
+    assert "an initial potential is no multiple of 1/64" in stated(1 / 128)["lava"].reasons[0]

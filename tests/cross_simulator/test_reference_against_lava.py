@@ -101,6 +101,28 @@ def test_states_agree_after_every_step(machine, rng, reset):
     assert_equal_in_every_bin(machine, graph, inputs, states=True, reset=reset)
 
 
+@pytest.mark.parametrize(
+    ("seed", "mem_leak", "syn_leak", "bias", "n_time_steps", "reset"),
+    [
+        (20, 0, 4096, 0, 9, "subtract"),
+        (21, 0, 4096, 0, 9, "zero"),
+        (22, 300, 1000, 200, 7, "subtract"),
+        (23, 4095, 1, 4095, 7, "zero"),
+        (24, 100, 4096, 300, 1, "subtract"),
+    ],
+)
+def test_initial_potentials_agree(machine, seed, mem_leak, syn_leak, bias, n_time_steps, reset):
+    """From any 64th up to the threshold, below 0 as well, in every layer, in one window after another."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, (9, 8, 7), mem_leak, syn_leak, bias)
+    v_init = {
+        f"layer_{index}_spikes": rng.integers(-64_000, 1 + 64 * graph.nodes[f"layer_{index}_spikes"].v_threshold) / 64
+        for index in range(2)
+    }
+    inputs = InputSource.from_array(rng.integers(0, 16, (5, 2, n_time_steps, 9)))
+    assert_equal_in_every_bin(machine, graph, inputs, states=True, reset=reset, v_init=v_init)
+
+
 @pytest.mark.parametrize("weight", [0, 127, -128, 1, -1])
 def test_matrices_of_one_sign_keep_their_weights(machine, weight):
     """Lava derives range and rounding of weights from their signs, unless told."""
@@ -138,6 +160,12 @@ def test_several_workers_give_the_same_recording(lava, rng, monkeypatch):
     inputs = InputSource.from_array(rng.integers(0, 16, (23, 3, 1, 6)), n_time_steps=6)
     with LavaBackend(lanes=3, workers=2) as machine:
         assert_equal_in_every_bin(machine, graph, inputs)
+
+
+def test_initial_potentials_that_lava_cannot_hold_are_refused():
+    graph, inputs = refused()
+    with pytest.raises(RangeError, match=r"an initial potential is -131072; Lava takes -131071\.\.131071"):
+        LavaBackend().run(graph, inputs, RunConfig(v_init={"layer_0_spikes": np.array([-131072.0])}))
 
 
 def refused(weight=1.0, threshold=0.5, event=1, bias=0.0, **leaks):

@@ -137,7 +137,7 @@ def test_train_prints_one_json_document_with_notes(tmp_path, ff2neuro):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--learning", "hebbian", "--schedule", "linear"), "--schedule belongs to analog learning"),
+        (("--learning", "hebbian", "--loss", "swish"), "--loss belongs to analog learning"),
         (("--top-k", "3"), "--top-k belongs to hebbian learning"),
         (("--learning", "hebbian", "--top-k", "300"), "top_k is 300, but layer 0 has 200 neurons"),
         (("--learning", "hebbian", "--config", "paper"), "--learning is hebbian, but the configuration is for analog"),

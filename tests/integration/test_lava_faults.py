@@ -9,6 +9,8 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from contextlib import suppress
 from itertools import pairwise
@@ -20,8 +22,9 @@ import pytest
 
 from ff2neuro.errors import BackendError, BackendMissingError, OutputError
 from ff2neuro.hardware.backend import RunConfig
-from ff2neuro.hardware.lava_backend import environment, worker_process
+from ff2neuro.hardware.lava_backend import worker_process
 from ff2neuro.hardware.lava_backend.backend import LavaBackend
+from ff2neuro.hardware.lava_backend.environment import LAVA
 from ff2neuro.hardware.lava_backend.process_group import ProcessGroup
 from ff2neuro.hardware.lava_backend.worker.protocol import encode
 from ff2neuro.inputs import InputSource
@@ -331,7 +334,7 @@ sys.stdin.buffer.read()
         (b"FF2L\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00{]", "a header that cannot be read"),
         (
             b"".join(encode({"op": "hello", "protocol": 99})),
-            "speaks protocol 99, this version of ff2neuro speaks 1; install ff2neuro again",
+            "speaks protocol 99, this version of ff2neuro speaks 2; install ff2neuro again",
         ),
         (b"", "Lava gave no sign of life"),
     ],
@@ -353,29 +356,40 @@ def test_worker_that_ends_at_once_is_an_error_with_its_words(tmp_path):
 
 
 def test_interpreter_without_lava_is_refused(monkeypatch, graph):
-    monkeypatch.setenv(environment.PYTHON_VARIABLE, sys.executable)
+    monkeypatch.setenv(LAVA.python_variable, sys.executable)
     with pytest.raises(BackendMissingError, match=r"without lava-nc; install lava-nc 0\.10\.0 there, name another"):
         LavaBackend().run(graph, inputs_with(lambda: None))
 
 
 LONG_RUN = """
-import sys
-import nir, numpy as np
-from pathlib import Path
+import signal, sys
 from ff2neuro.cli.main import main
+# A shell that starts tests in the background makes them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main(["run", sys.argv[1], "--backend", "lava", "--input", sys.argv[2], "--out", sys.argv[3]])
 """
 
 
 @pytest.fixture
-def long_run(tmp_path, graph):
+def temporary():
+    """A directory for temporary files with a name that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def long_run(tmp_path, temporary, graph):
     """A run on the command line that takes minutes, with Lava at work."""
     nir.write(str(tmp_path / "graph.nir"), graph)
     np.save(tmp_path / "events.npy", np.ones((40_000, 1, T, 6), dtype=np.uint8))
     arguments = [str(tmp_path / name) for name in ("graph.nir", "events.npy", "recording.h5")]
     before = set(descendants(os.getpid()))
     process = subprocess.Popen(
-        [sys.executable, "-c", LONG_RUN, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", LONG_RUN, *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     deadline = time.monotonic() + 60
     # The worker, Lava's manager, the tracker, a runtime service and six processes of the network.
@@ -418,7 +432,7 @@ def alive(pids):
     [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, None)],
     ids=["int", "kill", "term"],
 )
-def test_end_of_the_main_program_ends_lava(long_run, tmp_path, number, code, repetition):
+def test_end_of_the_main_program_ends_lava(long_run, tmp_path, temporary, number, code, repetition):
     process, lava_processes = long_run
     process.send_signal(number)
     start = time.monotonic()
@@ -428,5 +442,65 @@ def test_end_of_the_main_program_ends_lava(long_run, tmp_path, number, code, rep
     assert alive(lava_processes) == []
     assert code is None or process.returncode == code
     assert not (tmp_path / "recording.h5").exists()
+    # Nobody is left to tidy up after a kill.
+    assert number == signal.SIGKILL or not list(temporary.iterdir())
     assert "Traceback" not in err
     assert not re.search(r"resource_tracker", err)
+
+
+def is_worker(pid):
+    return b"lava_backend/worker/__main__.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def at_work(pid):
+    """Whether a process has waited for others already, and so is past the very first thing after its fork."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1]) >= 3
+
+
+@repeated
+@pytest.mark.parametrize("who", ["worker", "child", "all"])
+def test_end_of_the_main_program_ends_lava_even_where_it_is_stopped(long_run, who, repetition):
+    """A stopped process does not see its pipe close. The tracker, which must remove the shared memory, goes on."""
+    process, lava_processes = long_run
+    working = [pid for pid in lava_processes if not is_tracker(pid)]
+    deadline = time.monotonic() + 30
+    # What Lava starts for a moment only has ended by then.
+    while not all(map(at_work, working := alive(working))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (worker,) = (pid for pid in working if pid == os.getsid(pid))
+    assert is_worker(worker)
+    for pid in {"worker": [worker], "child": [max(working)], "all": working}[who]:
+        os.kill(pid, signal.SIGSTOP)
+    process.kill()
+    process.communicate(timeout=OVER)
+    start = time.monotonic()
+    while alive(lava_processes) and time.monotonic() - start < OVER:
+        time.sleep(0.05)
+    left = alive(lava_processes)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == []
+
+
+def test_worker_that_a_thread_started_outlives_the_thread(graph):
+    """The signal that a parent's end sends comes at the end of the very thread that started the process."""
+    with LavaBackend(lanes=5) as machine:
+        thread = threading.Thread(target=machine.run, args=(graph, inputs_with(lambda: None)))
+        thread.start()
+        thread.join()
+        (worker,) = machine._pool.workers
+        recording = machine.run(graph, inputs_with(lambda: None))
+        assert machine._pool.workers == [worker]
+    assert (recording.counts("layer_0_spikes") == T).all()
+
+
+def test_temporary_directory_with_a_long_name_is_no_hindrance(tmp_path, monkeypatch, graph):
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with LavaBackend(lanes=5) as machine, machine.run(graph, inputs_with(lambda: None)) as recording:
+        assert recording.counts("layer_0_spikes").any()

@@ -14,7 +14,7 @@ from ff2neuro.data import load_dataset
 from ff2neuro.errors import FileFormatError
 from ff2neuro.hardware.backend import RunConfig, get_backend
 from ff2neuro.hardware.lava_backend import worker_process
-from ff2neuro.hardware.lava_backend.environment import child_environment
+from ff2neuro.hardware.lava_backend.environment import LAVA
 from ff2neuro.hardware.lava_backend.process_group import ProcessGroup
 from ff2neuro.inputs import InputSource
 from ff2neuro.networks import GoodnessHead, InputCode, SpikingLayer, SpikingNetwork, one_hot_label_codes
@@ -87,7 +87,7 @@ def in_lava(lava, tmp_path):
         process = subprocess.Popen(
             [lava, script, SHIM, given, answered],
             cwd=tmp_path,
-            env={**child_environment(), "OPENBLAS_NUM_THREADS": "1"},
+            env={**LAVA.variables(), "OPENBLAS_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -5,17 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from ff2neuro.errors import ConfigurationError, NetworkError, OutputError
+from ff2neuro.errors import ConfigurationError, FileFormatError, NetworkError, OutputError
 from ff2neuro.files import open_hdf5, read_tree
 from ff2neuro.learning.hebbian.config import HebbianConfig
 from ff2neuro.learning.hebbian.trainer import HebbianTrainer
 from ff2neuro.learning.run_directory import RunDirectory
 from ff2neuro.networks import SpikingNetwork, load_network
 from ff2neuro.reproduction.paper import PARTS, reproduce
-from ff2neuro.reproduction.plan import Experiment, Scope, long_runs, search_runs
+from ff2neuro.reproduction.plan import TUNED, Experiment, Scope, long_runs, search_runs
 from ff2neuro.reproduction.published import LATENTS, RUNS, SEARCH
 from ff2neuro.reproduction.running import DataSource, Result, load_result, run_all
-from ff2neuro.reproduction.tables import markdown, run_rows, search_rows
+from ff2neuro.reproduction.tables import Row, markdown, merge, run_rows, search_rows
 
 SCOPE = Scope(300, 60, 2, (1,), (1.0,), (0.1,), (0,))
 SOURCE = DataSource("digits", None, 300, 60)
@@ -28,7 +28,11 @@ def finished(tmp_path_factory):
 
 
 def test_plan_is_the_papers():
-    assert {experiment.setting for experiment in long_runs(Scope())} == set(RUNS) == set(LATENTS)
+    runs = list(long_runs(Scope()))
+    published = [experiment for experiment in runs if experiment.hyperparameters == "published"]
+    assert [experiment.setting for experiment in published[::3]] == list(RUNS)
+    assert set(RUNS) == set(LATENTS)
+    assert len(runs) == len({experiment.name for experiment in runs}) == len(published) + 3 * len(TUNED)
     grid = list(search_runs(Scope()))
     assert {tuple(experiment.setting.split("/")) for experiment in grid} == set(SEARCH)
     assert len(grid) == len({experiment.name for experiment in grid}) == 144
@@ -61,17 +65,32 @@ def test_figures_are_sound(finished):
             assert 0 <= row.measured <= 100
         elif row.part == "RQ2 latents":
             assert row.measured is not None
-            assert 0 <= row.measured <= 1
+            assert 0 <= row.measured <= (200 if row.figure.startswith("neurons") else 1)
 
 
 def test_nothing_is_done_twice_and_the_same_bytes_come_out(finished):
     out, first = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("model.h5")}
     figures = {path: path.read_bytes() for path in first.files if path.parent.name == "figures"}
-    second = reproduce(SCOPE, SOURCE, out, parts=("runs", "search", "latents"))
+    second = reproduce(SCOPE, SOURCE, out, parts=("search", "latents"))
     assert {path: path.stat().st_mtime_ns for path in out.rglob("model.h5")} == before
-    assert {path: path.read_bytes() for path in second.files if path.parent.name == "figures"} == figures
-    assert [row for row in first.rows if "RQ" in row.part] == list(second.rows)
+    again = {path: path.read_bytes() for path in second.files if path.parent.name == "figures"}
+    assert again == {path: content for path, content in figures.items() if path in again}
+    assert second.rows == first.rows
+
+
+def test_rows_replace_those_of_the_same_part_and_setting_alone():
+    earlier = [Row("machine", "a on lava", "x", None, 1.0), Row("RQ1 runs", "online", "old", 2.0, 3.0)]
+    rows = [Row("machine", "a on reference", "x", None, 4.0), Row("RQ1 runs", "online", "new", 2.0, 5.0, tuned=6.0)]
+    assert merge(earlier, rows) == [rows[1], earlier[0], rows[0]]
+
+
+def test_a_table_that_cannot_be_read_is_refused(finished, tmp_path):
+    out, _ = finished
+    (tmp_path / "table.json").write_text('[{"part": "machine"}]')
+    (tmp_path / "plan.json").write_text((out / "plan.json").read_text())
+    with pytest.raises(FileFormatError, match=r"table\.json is no table of a reproduction"):
+        reproduce(SCOPE, SOURCE, tmp_path, parts=("equivalence",))
 
 
 def test_another_scope_or_a_foreign_directory_is_refused(finished, tmp_path):
@@ -121,6 +140,7 @@ def test_table_gives_mean_and_failures():
     results = [
         Result("a", "online-symmetric", (0.5, 0.94)),
         Result("b", "online-symmetric", (0.5, 0.96)),
+        Result("f", "online-symmetric", (0.6, 0.97), hyperparameters="tuned"),
         Result("c", "batched-sigmoid", (), "diverged"),
         Result("d", "online/li/symmetric", (0.8,)),
         Result("e", "online/li/symmetric", (0.6,)),
@@ -128,11 +148,12 @@ def test_table_gives_mean_and_failures():
     rows = {(row.setting, row.figure): row for row in [*run_rows(results), *search_rows(results)]}
     final = rows["online-symmetric", "test accuracy after epoch 2 [%]"]
     assert final.measured == pytest.approx(95)
-    assert final.remark == "seeds: 94.00, 96.00"
+    assert final.remark == "seeds: 94.00, 96.00; tuned: 97.00"
     assert rows["batched-sigmoid", "test accuracy [%]"].remark == "diverged"
     assert rows["online/li/symmetric", "mean test accuracy [%]"].measured == pytest.approx(70)
-    assert "| RQ1 runs | online-symmetric | test accuracy after epoch 2 [%] | 94.33 | 95.00 | +0.67 |" in markdown(
-        list(rows.values())
+    assert (
+        "| RQ1 runs | online-symmetric | test accuracy after epoch 2 [%] | 94.33 | 95.00 | +0.67 | 97.00 | +2.67 |"
+        in markdown(list(rows.values()))
     )
 
 

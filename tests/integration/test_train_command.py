@@ -109,6 +109,27 @@ def test_accuracy_in_one_pass_is_printed(ff2neuro, tmp_path):
     assert f"in one pass {test['one_pass_accuracy']:.2%}" in outcome.out
 
 
+def test_label_at_every_layer_trains_but_is_not_exported(ff2neuro, tmp_path):
+    run = tmp_path / "run"
+    trained = ff2neuro("train", "--label-layers", "all", "--layers", "40,40", "--epochs", "4", "--out", run, "--json")
+    assert json.loads(trained.out)["test"]["accuracy"] > 0.8
+    refused = ff2neuro("export", run, "--target", "nir")
+    assert refused.code == 2
+    assert "train it with label_layers 'first'" in refused.err
+    assert not (run / "network.nir").exists()
+
+
+def test_flat_images_train_with_a_note_instead_of_shifts(ff2neuro, tmp_path, rng):
+    labels = np.arange(60) % 3
+    images = rng.random((60, 12)) * 0.3 + 0.6 * np.repeat(np.eye(3), 4, axis=1)[labels]
+    np.savez(tmp_path / "flat.npz", x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
+    options = ("--layers", "20", "--epochs", "20", "--batch-size", "20", "--threads", "1", "--out", tmp_path / "run")
+    result = ff2neuro("train", "--config", "mlp", "--data", tmp_path / "flat.npz", *options, "--json")
+    assert result.code == 0, result.err
+    assert "Note: max_shift is 0.04, but images of shape 12 have no rows and columns" in result.err
+    assert json.loads(result.out)["test"]["accuracy"] > 0.9
+
+
 def test_own_data_is_noted_in_the_model(ff2neuro, here, own_data):
     result = ff2neuro("train", "--data", own_data.name, "--layers", "10,10", "--epochs", "3", "--seed", "3")
     assert result.code == 0, result.err
@@ -200,6 +221,6 @@ def stop_after_epoch(process, run, n_epochs, delay, number):
     wait_for_epoch(process, run / "metrics.jsonl", n_epochs)
     time.sleep(delay)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=10)
+    _, stderr = process.communicate(timeout=120)
     assert not (run / "model.h5").exists(), f"stopped {delay} s after epoch {n_epochs}"
     return stderr

@@ -185,6 +185,9 @@ def test_file_of_others_is_compared_with_input_from_a_file(tmp_path, rng):
         (["--max-faults", "-1"], ConfigurationError, "max_faults is -1"),
         (["--recording", "missing.h5"], FileFormatError, "recording missing.h5 does not exist"),
         (["--backend", "lava", "--recording", "x.h5"], ConfigurationError, "exclude each other"),
+        (["--workers", "2", "--recording", "x.h5"], ConfigurationError, "--workers 2 and --recording x.h5 exclude"),
+        (["--dt", "1e-3"], ConfigurationError, "--dt is for --against, which compares machines"),
+        (["--against", "reference,lava", "--min-cka", "0.5"], ConfigurationError, "--min-cka is for the verdict"),
     ],
 )
 def test_bad_option_is_refused(run, arguments, error, message):
@@ -291,6 +294,28 @@ def test_recording_of_other_images_is_refused(run, tmp_path):
     result = invoke(run, "--recording", path)
     assert isinstance(result.exception, ConfigurationError)
     assert "the input of 30 of 30 differs, first of image 0" in str(result.exception)
+
+
+def test_file_in_the_place_of_a_run_is_refused(run):
+    result = invoke(run / "network.nir")
+    assert isinstance(result.exception, FileFormatError)
+    assert "network.nir is a file; name the run directory" in str(result.exception)
+
+
+def test_values_of_the_wrong_kind_in_a_file_are_refused_by_its_name(run, tmp_path):
+    path = tmp_path / "network.nir"
+    path.write_bytes((run / "network.nir").read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["ff2neuro"].attrs["n_time_steps"] = "many"
+    result = invoke(run, path)
+    assert isinstance(result.exception, FileFormatError)
+    assert f"NIR file {path} is damaged or incomplete: invalid literal" in str(result.exception)
+    with h5py.File(path, "r+") as file:
+        file["ff2neuro"].attrs["n_time_steps"] = 8
+        file["node/nodes/layer_0_linear/weight"][2, 3] = np.nan
+    result = invoke(run, path)
+    assert f"NIR file {path}: weight of shape (20, 74)" in str(result.exception)
+    assert "1 are NaN or infinite" in str(result.exception)
 
 
 def test_missing_run_says_how_to_train(tmp_path):

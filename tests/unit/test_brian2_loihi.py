@@ -9,7 +9,7 @@ import pytest
 
 from ff2neuro.errors import BackendMissingError, GraphError, RangeError
 from ff2neuro.hardware.backend import RunConfig, get_backend
-from ff2neuro.hardware.brian2_loihi_backend.backend import PYTHON_VARIABLE
+from ff2neuro.hardware.brian2_loihi_backend.backend import BRIAN2_LOIHI
 from ff2neuro.inputs import InputSource
 
 
@@ -27,20 +27,28 @@ def graph(weight, threshold):
 EVENTS = InputSource.from_array(np.ones((1, 1, 2, 3), dtype=int))
 
 
-def test_without_an_interpreter_the_message_says_how_to_make_one(monkeypatch):
-    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch, tmp_path):
+    monkeypatch.delenv(BRIAN2_LOIHI.python_variable, raising=False)
+    monkeypatch.setenv(BRIAN2_LOIHI.directory_variable, str(tmp_path / "nothing"))
+
+
+def test_without_an_environment_the_message_names_the_command_that_makes_one():
     machine = get_backend("brian2-loihi")
     assert machine.version == "missing"
-    with pytest.raises(BackendMissingError, match=r"pip install brian2-loihi==0\.5\.2\) and name its"):
+    with pytest.raises(BackendMissingError, match=r"no environment in .*; install it: ff2neuro backends install"):
         machine.run(graph(np.ones((2, 3)), 5), EVENTS)
 
 
 @pytest.mark.parametrize(
     ("python", "message"),
-    [(sys.executable, "which has no brian2-loihi; needed is 0.5.2"), ("/no/such/python", "which does not run")],
+    [
+        (sys.executable, r"without brian2-loihi; install brian2-loihi 0\.5\.2 there, name another"),
+        ("/no/such/python", "which does not run"),
+    ],
 )
 def test_an_interpreter_that_lacks_it_is_refused(monkeypatch, python, message):
-    monkeypatch.setenv(PYTHON_VARIABLE, python)
+    monkeypatch.setenv(BRIAN2_LOIHI.python_variable, python)
     with pytest.raises(BackendMissingError, match=message):
         get_backend("brian2-loihi").run(graph(np.ones((2, 3)), 5), EVENTS)
 
@@ -55,9 +63,6 @@ def test_an_interpreter_that_lacks_it_is_refused(monkeypatch, python, message):
         (np.ones((2, 3)), 5, {"states": True}, GraphError, "potentials are not recorded"),
     ],
 )
-def test_what_it_cannot_honour_is_refused_before_it_is_looked_for(
-    monkeypatch, weight, threshold, config, error, message
-):
-    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
+def test_what_it_cannot_honour_is_refused_before_it_is_looked_for(weight, threshold, config, error, message):
     with pytest.raises(error, match=message):
         get_backend("brian2-loihi").run(graph(weight, threshold), EVENTS, RunConfig(**config))

@@ -13,7 +13,7 @@ from ff2neuro.hardware.fixed_point import FixedPointLayer
 from ff2neuro.hardware.reference_backend import backend
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.hardware.reference_backend.compiled_chain import CompiledChain
-from ff2neuro.hardware.reference_backend.integers import project, within_32_bits
+from ff2neuro.hardware.reference_backend.integers import Projection, within_32_bits
 from ff2neuro.inputs import InputSource
 
 T = 9
@@ -36,13 +36,11 @@ def expected(layers, events):
 
 def assert_same_bits(layers, events, n_threads=2):
     chain = CompiledChain(layers, n_threads)
-    try:
-        ours = chain.run(events, T)
-    finally:
-        chain.close()
+    ours, counts = chain.run(events, T), chain.run(events, T, "counts")
     for name, spikes in expected(layers, events).items():
         assert spikes.any(), "a test without spikes shows nothing"
         np.testing.assert_array_equal(ours[name], spikes, err_msg=name)
+        np.testing.assert_array_equal(counts[name], spikes.sum(axis=2), err_msg=name)
 
 
 @pytest.fixture
@@ -140,7 +138,6 @@ def test_currents_that_would_overflow_are_refused(largest):
     chain = CompiledChain((layer("a", np.full((2, 33), 127), 400),), 1)
     with pytest.raises(RangeError, match="an input current reaches"):
         chain.run(np.full((1, 1, T, 33), largest), T)
-    chain.close()
 
 
 @pytest.mark.parametrize("n_hypotheses", [1, 2])
@@ -148,7 +145,6 @@ def test_spikes_that_would_overflow_are_refused(n_hypotheses):
     chain = CompiledChain((layer("a", np.full((2, 1100), 127), 400),), 1)
     with pytest.raises(RangeError, match="an input current reaches 139700"):
         chain.run(np.ones((1, n_hypotheses, T, 1100), dtype=np.uint8), T)
-    chain.close()
 
 
 def test_a_large_run_takes_compiled_code_and_has_the_bits_of_a_small_one(rng, monkeypatch):
@@ -166,13 +162,44 @@ def test_a_large_run_takes_compiled_code_and_has_the_bits_of_a_small_one(rng, mo
     small = ReferenceBackend().run(graph, inputs, RunConfig(record="spikes"))
     monkeypatch.setattr(backend, "COMPILED_FROM", 1)
     built = []
-    monkeypatch.setattr(CompiledChain, "close", lambda chain: built.append(chain))
+    run = CompiledChain.run
+    monkeypatch.setattr(CompiledChain, "run", lambda chain, *rest: built.append(chain) or run(chain, *rest))
     large = ReferenceBackend(threads=2).run(graph, inputs, RunConfig(record="spikes"))
     assert len(built) == 1
     assert small.spikes("layer").any()
     np.testing.assert_array_equal(large.spikes("layer"), small.spikes("layer"))
     summed = ReferenceBackend(threads=2).run(graph, inputs, RunConfig(record="counts"))
     np.testing.assert_array_equal(summed.counts("layer"), small.spikes("layer").sum(axis=2))
+
+
+@pytest.mark.parametrize("n_time_steps", [1, 2, 24, 300])
+@pytest.mark.parametrize("n_hypotheses", [1, 3])
+def test_regular_spikes_are_counted_without_simulating_them(rng, n_time_steps, n_hypotheses):
+    """Thresholds that a whole number of steps just reaches and just passes, high ones, and one that nothing passes."""
+    vth = np.array([0, 9, 10, 11, 99, 100, 101, 119, 120, 121, 2**17 - 2, 2**17 - 1, 2**17, 5000, 5001])
+    weight = np.tile(np.array([[10.0]]), (15, 3))
+    weight[13], weight[14] = [100, -100, 3], [-10, -10, -10]
+    layers = (FixedPointLayer("a", weight, FixedPointNeurons(vth, np.zeros(15, dtype=np.int64))),)
+    events = rng.integers(0, 5, (20, n_hypotheses, 1, 3)).astype(np.uint8)
+    events[0], events[1] = 1, 0
+    counts = CompiledChain(layers, 1).run(events, n_time_steps, "counts")["a"]
+    currents = (events.astype(np.int64) @ weight.T.astype(np.int64)).reshape(-1, 1, 15)
+    spikes = simulate(layers[0].neurons, currents, n_time_steps)
+    assert spikes.any()
+    np.testing.assert_array_equal(counts.reshape(-1, 15), spikes.sum(axis=1))
+
+
+def test_errors_of_every_thread_are_raised(rng, weights):
+    events = rng.integers(0, 16, (200, 3, T, 33)).astype(np.uint8)
+    chain = CompiledChain((layer("a", weights[0], 400),), 3)
+
+    def fail(first, part):
+        if first > 0:
+            raise RuntimeError(f"image {first}")
+
+    with pytest.raises(RuntimeError, match="image"):
+        chain.run(events, T, "counts", fail)
+    assert chain.run(events, T, "counts")["a"].any()
 
 
 def test_no_threads_are_refused():
@@ -182,7 +209,7 @@ def test_no_threads_are_refused():
 
 def test_products_of_integers_are_exact_beyond_single_precision():
     events, weight = np.full((1, 300), 255), np.full((1, 300), 65537)
-    assert project(events, weight)[0, 0] == 300 * 255 * 65537
+    assert Projection(weight)(events)[0, 0] == 300 * 255 * 65537
 
 
 def test_parameters_beyond_32_bits_are_left_to_numpy(weights):

@@ -1,14 +1,19 @@
 """Conversion keeps the direction of the latents, says what it approximated, and touches nothing that it was given."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ff2neuro.converters.calibration import balance_threshold, mean_cosine
+from ff2neuro.converters.calibration import balance_threshold
 from ff2neuro.converters.population import NeuronModel
+from ff2neuro.converters.presentations import Presentations, present
 from ff2neuro.converters.quantisation import quantise, quantise_layer
 from ff2neuro.converters.rate import ConversionConfig, convert
+from ff2neuro.converters.target import Target, mean_cosine
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError, RangeError
-from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes, one_hot_label_codes
+from ff2neuro.networks import AnalogNetwork, GoodnessHead, InputCode, LabelCodes, one_hot_label_codes
 
 HEAD = GoodnessHead("symmetric", 1.0, 0.0, (0, 1))
 
@@ -95,7 +100,7 @@ def test_counts_approach_the_analog_direction_as_time_grows(rng, reset):
     currents = np.round(rng.normal(0, 1000, (200, 1, 30)))
     activity = np.maximum(currents[:, 0], 0)
     cosines = [
-        balance_threshold(currents, activity, n_time_steps, NeuronModel(reset), name="layer").cosine
+        balance_threshold(currents, Target(activity), n_time_steps, NeuronModel(reset), name="layer").cosine
         for n_time_steps in (2, 8, 32, 128)
     ]
     assert cosines == sorted(cosines)
@@ -104,7 +109,7 @@ def test_counts_approach_the_analog_direction_as_time_grows(rng, reset):
 
 def test_gain_is_the_activity_that_a_spike_stands_for(rng):
     currents = np.round(np.abs(rng.normal(0, 1000, (200, 1, 30))))
-    balanced = balance_threshold(currents, currents[:, 0] * 0.25, 256, NeuronModel("subtract"), name="layer")
+    balanced = balance_threshold(currents, Target(currents[:, 0] * 0.25), 256, NeuronModel("subtract"), name="layer")
     # Reset by subtraction keeps v, so T steps of I hold T*I/theta spikes: one stands for 0.25*theta/T.
     assert balanced.gain == pytest.approx(0.25 * balanced.v_threshold[0] / 256, rel=0.01)
 
@@ -205,3 +210,99 @@ def test_strong_labels_scale_spiking_input_down(rng, images, coding):
     spiking = convert(network, images, ConversionConfig(input_coding=coding))
     assert spiking.input_code.scale == 0.5
     assert spiking.input_code.label_amplitude == 1.0
+
+
+def test_half_of_the_presentations_are_of_the_images_that_the_network_is_least_sure_of(network, rng):
+    images = rng.random((300, 16), dtype=np.float32)
+    config = ConversionConfig(n_time_steps=4)
+    code = InputCode("constant", 15.0, network.label_codes, network.image_shape)
+    presented = present(network, code, images, config)
+    assert presented.events.shape == (800, 1, 19)
+    shown = presented.events[:, 0, :16] / 15
+    # Of three classes, an ordinary image comes under one and an unsure one under its two best.
+    is_twice = np.r_[(shown[1:] == shown[:-1]).all(axis=1), False]
+    assert 200 <= is_twice.sum() <= 500
+    scores = np.sort(network.scores(images), axis=1)
+    margin = scores[:, -1] - scores[:, -2]
+    least_sure = np.rint(images[margin.argmin()] * 15)
+    assert (presented.events[:, 0, :16] == least_sure).all(axis=1).sum() >= 3
+    for layer, activity in enumerate(presented.activity):
+        assert activity.shape == (800, network.widths[layer])
+
+
+def test_presentations_hold_what_the_network_makes_of_them(network, rng):
+    images = np.rint(rng.random((10, 16), dtype=np.float32) * 15) / 15
+    code = InputCode("constant", 15.0, network.label_codes, network.image_shape)
+    presented = present(network, code, images.astype(np.float32), ConversionConfig())
+    real = presented.events[:, 0] / 15.0
+    np.testing.assert_allclose(presented.activity[0], np.maximum(real @ network.weights[0].T, 0), atol=1e-5)
+    np.testing.assert_allclose(presented.energy, (real**2).sum(axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("probability", ["symmetric", "sigmoid"])
+def test_exact_activity_makes_no_error_in_the_vote(rng, images, probability):
+    head = GoodnessHead(probability, 2.0, 0.5, (1,))
+    network = replace(make_network(rng), head=head)
+    code = InputCode("constant", 15.0, network.label_codes, network.image_shape)
+    presented = present(network, code, images, ConversionConfig())
+    assert presented.target(0, None).vote is None
+    target = presented.target(1, presented.activity[0])
+    assert target.error(presented.activity[1]) == pytest.approx(0, abs=1e-12)
+    assert target.error(rng.random(presented.activity[1].shape)) > 0.01
+    assert target.every(3).error(presented.activity[1][::3]) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.fixture
+def voting(rng):
+    """Return currents of presentations, and what a layer has to make of them."""
+    currents = rng.exponential(1000, (200, 1, 40)) * (rng.random((200, 1, 40)) < 0.3)
+    # Few neurons of the second half are active, and weakly: the probability hangs on them.
+    currents[:, :, 20:] *= 0.1 * (rng.random((200, 1, 20)) < 0.3)
+    currents = np.round(currents)
+    head = GoodnessHead("symmetric", 1.0, 0.0, (0,))
+    everything = np.ones(200, dtype=bool)
+    return currents, Presentations(currents, [currents[:, 0]], np.ones(200), head, everything).target(0, None)
+
+
+@pytest.mark.parametrize("n_time_steps", [8, 16, 32])
+def test_votes_lower_thresholds_where_the_probability_hangs_on_weak_neurons(voting, n_time_steps):
+    currents, target = voting
+    neurons = NeuronModel("subtract", initial_potential=0.5)
+    cosine = balance_threshold(currents, Target(target.activity), n_time_steps, neurons, name="it")
+    both = balance_threshold(currents, target, n_time_steps, neurons, name="it")
+    assert cosine.error is None
+    assert both.error <= target.error(cosine.spikes.sum(axis=1))
+    assert cosine.cosine >= both.cosine > 1 - (1 - cosine.cosine) * 1.2
+
+
+@pytest.mark.parametrize("n_time_steps", [4, 16])
+def test_hidden_layers_take_the_lowest_of_thresholds_that_are_about_as_good(voting, n_time_steps):
+    currents, target = voting
+    hidden, last = (
+        balance_threshold(currents, replace(target, last=last), n_time_steps, NeuronModel(), name="it")
+        for last in (False, True)
+    )
+    assert hidden.v_threshold[0] <= last.v_threshold[0]
+    assert hidden.error <= last.error * 1.2
+
+
+def test_the_cosine_is_taken_over_ordinary_presentations(voting):
+    currents, target = voting
+    some = replace(target, ordinary=np.arange(200) < 50)
+    counts = currents[:, 0] * (np.arange(200) < 50)[:, None]
+    assert some.cosine(counts) == pytest.approx(1)
+    assert target.cosine(counts) == pytest.approx(0.25)
+
+
+def test_notes_say_how_far_a_vote_is_off(rng, images):
+    network = replace(make_network(rng), head=GoodnessHead("symmetric", 1.0, 0.0, (1,)))
+    first, second = convert(network, images).notes[1:]
+    assert "probability" not in first
+    assert re.search(r"mean error of the probability 0\.\d{4} on calibration data", second)
+
+
+def test_reset_by_subtraction_starts_at_half_a_threshold_unless_told_otherwise(network, images):
+    assert ConversionConfig().start == 0
+    assert ConversionConfig(reset="subtract", initial_potential=0.0).start == 0
+    layer = convert(network, images, ConversionConfig(reset="subtract")).layers[0]
+    np.testing.assert_allclose(layer.v_init, layer.v_threshold / 2, atol=1 / 64)

@@ -1,5 +1,7 @@
 """What only the native dialect can say: initial potentials, thresholds of single neurons; and how backends take it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from ff2neuro.converters.nir_graph import initial_potentials, to_nir
 from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.rate import ConversionConfig, convert
 from ff2neuro.converters.simulation import predict, spike_counts_of
+from ff2neuro.converters.target import Target
 from ff2neuro.errors import GraphError, NetworkError
 from ff2neuro.hardware.backend import RunConfig, get_backend
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes, predict_from_scores
@@ -37,7 +40,7 @@ def test_half_a_threshold_brings_counts_nearer_to_the_activity(network, images, 
     def cosine(start):
         config = ConversionConfig(n_time_steps=8, reset="subtract", weight_bits=bits, initial_potential=start)
         spiking = convert(network, images, config)
-        return [float(note.split("activity ")[1].split()[0]) for note in spiking.notes[1:]]
+        return [float(re.search(r"activity ([0-9.]+)", note)[1]) for note in spiking.notes[1:]]
 
     assert all(half > none for half, none in zip(cosine(0.5), cosine(0.0), strict=True))
 
@@ -45,7 +48,7 @@ def test_half_a_threshold_brings_counts_nearer_to_the_activity(network, images, 
 def test_counts_round_to_nearest_from_half_a_threshold(rng):
     currents = np.round(rng.uniform(0, 1000, (50, 1, 30)))
     model = NeuronModel("subtract", initial_potential=0.5)
-    balanced = balance_threshold(currents, currents[:, 0], 16, model, name="layer")
+    balanced = balance_threshold(currents, Target(currents[:, 0]), 16, model, name="layer")
     threshold = np.floor(balanced.v_threshold)
     expected = np.minimum((currents[:, 0] * 16 + model.v_init(balanced.v_threshold)) / threshold, 16)
     # A neuron spikes strictly above its threshold, which is half a unit above the integer that is subtracted.
@@ -117,8 +120,8 @@ def test_machines_that_start_at_rest_refuse_initial_potentials(network, images):
     config = RunConfig(v_init={"layer_0_spikes": np.ones(40)})
     spiking = convert(network, images)
     source = encode(spiking.input_code, images[:1], spiking.n_time_steps)
-    with pytest.raises(GraphError, match="'layer_0_spikes' starts at potentials up to 1; snntorch starts every neuron"):
-        get_backend("snntorch").run(to_nir(spiking), source, config)
+    with pytest.raises(GraphError, match="'layer_0_spikes' starts at potentials up to 1; brian2-loihi starts every"):
+        get_backend("brian2-loihi").run(to_nir(spiking), source, config)
 
 
 @pytest.mark.parametrize(

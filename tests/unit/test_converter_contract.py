@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from ff2neuro.coding import encode
-from ff2neuro.converters.calibration import mean_cosine
 from ff2neuro.converters.nir_file import read_network, write_network
 from ff2neuro.converters.nir_graph import to_nir
 from ff2neuro.converters.rate import ConversionConfig
 from ff2neuro.converters.registry import available_converters, get_converter
 from ff2neuro.converters.simulation import spike_counts_of
+from ff2neuro.converters.target import mean_cosine
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.hardware.backend import RunConfig, get_backend
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes

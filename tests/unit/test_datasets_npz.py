@@ -90,11 +90,15 @@ def test_flat_images_and_colour_axes_keep_their_shape(write):
         ({"y_train": np.full(12, 0.5)}, "y_train holds the label 0.5; labels must be whole numbers"),
         ({"y_train": np.full(12, np.nan)}, "y_train holds the label nan"),
         ({"y_train": np.full(12, 1e300)}, r"y_train holds the label 1e\+300"),
-        ({"y_train": np.zeros(12, dtype=int)}, "1 classes; at least 2"),
+        ({"y_train": np.zeros(12, dtype=int)}, "all labels of y_train are 0; give images of at least 2 classes"),
+        (
+            {"y_train": np.array(["cat", "dog"] * 6, dtype=object)},
+            r"y_train cannot be read .*text labels as numpy.unique",
+        ),
         ({"y_train": np.eye(12)}, r"y_train has shape \(12, 12\).*one-hot rows store labels.argmax"),
         ({"y_train": np.zeros(0, dtype=int)}, r"y_train has shape \(0,\)"),
         ({"y_train": np.arange(12) % 2 == 0}, "y_train holds bool values; labels must be whole numbers"),
-        ({"y_test": np.array([0, 1, 2, 3, 0, 1])}, "y_test holds labels from 0 to 3; with 3 classes"),
+        ({"y_test": np.array([0, 1, 2, 3, 0, 1])}, "y_test holds classes that y_train lacks, 3; give training images"),
     ],
 )
 def test_unsound_file_is_refused(write, changes, message):

@@ -6,7 +6,7 @@ import pytest
 from ff2neuro.learning.hebbian.batched import train_batched
 from ff2neuro.learning.hebbian.config import HebbianConfig
 from ff2neuro.learning.hebbian.equivalence import gradient_and_hebbian_product
-from ff2neuro.learning.hebbian.evaluation import respond_to_events
+from ff2neuro.learning.hebbian.evaluation import respond_to_events, responses_in_turn
 from ff2neuro.learning.hebbian.events import Events, draw_events, events_of_words, pack_events
 from ff2neuro.learning.hebbian.online import train_online
 from ff2neuro.learning.hebbian.oracle import DenseLayer, modulator
@@ -115,6 +115,22 @@ def test_label_sweep_by_events_equals_dense_presentations(top_k):
         np.testing.assert_array_equal(response.counts[layer].reshape(12, N_NEURONS), dense.sum(axis=1))
         traces = response.traces[layer].reshape(12, N_NEURONS)
         np.testing.assert_allclose(traces, config.output_trace.final(dense), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("batch_size", "top_k"), [(1, 0), (3, 4)])
+def test_presentations_in_turn_go_on_from_the_potentials_that_were_left(batch_size, top_k):
+    config = HebbianConfig(layers=(N_NEURONS,), batch_size=batch_size, top_k=top_k, input_strength=1.0)
+    rng = np.random.default_rng(6)
+    # At strength 1 a full pixel spikes in every step, so that nothing is left to chance.
+    inputs, weight = (rng.random((7, N_INPUTS)) < 0.2).astype(np.float32), rng.standard_normal((N_INPUTS, N_NEURONS))
+    layer, expected = DenseLayer(weight, config), []
+    for start in range(0, 7, batch_size):
+        some = inputs[start : start + batch_size]
+        expected.append(np.sum([layer.step(some.astype(float)) for _ in range(config.n_time_steps)], axis=0))
+    parts = [response.counts[0][:, 0] for _, response in responses_in_turn([weight], config, inputs)]
+    np.testing.assert_array_equal(np.concatenate(parts), np.concatenate(expected))
+    rested = DenseLayer(weight, config).respond(inputs[:, None].repeat(config.n_time_steps, axis=1)).sum(axis=1)
+    assert (np.concatenate(parts) != rested).any()
 
 
 def test_events_survive_packing():

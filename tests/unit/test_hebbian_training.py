@@ -51,6 +51,7 @@ def digits():
         ({"trace": "LI"}, "trace is 'LI'; known are li, relu, hard-li"),
         ({"learning": "analog"}, "learning is 'analog'; known are hebbian"),
         ({"trace": 3}, "trace is 3; it must be a string"),
+        ({"schedule": "falling"}, "schedule is 'falling'; known are constant, linear, cosine"),
     ],
 )
 def test_configuration_refuses_what_makes_no_sense(changes, message):
@@ -67,14 +68,31 @@ def test_configuration_survives_toml_and_names_the_nearest_key():
         HebbianConfig.from_toml("top_k = ")
 
 
-@pytest.mark.parametrize(("batch_size", "epochs"), [(1, 3), (50, 20)])
-def test_training_separates_digits(digits, batch_size, epochs):
-    trainer = HebbianTrainer(digits, SMALL.replace(layers=(60,), batch_size=batch_size, epochs=epochs))
+@pytest.mark.parametrize(("batch_size", "learning_rate", "epochs"), [(1, 1.0, 3), (50, 10.0, 7)])
+def test_training_separates_digits(digits, batch_size, learning_rate, epochs):
+    config = SMALL.replace(layers=(60,), batch_size=batch_size, learning_rate=learning_rate, epochs=epochs)
+    trainer = HebbianTrainer(digits, config)
     for _ in range(epochs):
         record = trainer.run_epoch()
     assert record["epoch"] == epochs
     assert record["separation"][0] > 0.6
     assert record["accuracy"] > 0.5
+
+
+def test_a_schedule_lowers_the_learning_rate_from_epoch_to_epoch(digits):
+    config = SMALL.replace(epochs=4, learning_rate=8.0)
+    rates = {
+        schedule: [config.replace(schedule=schedule).learning_rate_of(epoch) for epoch in (1, 2, 3, 4)]
+        for schedule in ("constant", "linear", "cosine")
+    }
+    assert rates["constant"] == [8, 8, 8, 8]
+    assert rates["linear"] == [8, 6, 4, 2]
+    assert rates["cosine"] == pytest.approx([8, 6.83, 4, 1.17], abs=0.01)
+    linear = HebbianTrainer(digits, config.replace(schedule="linear"))
+    constant = HebbianTrainer(digits, config.replace(learning_rate=6.0))
+    linear.learn_epoch(2)
+    constant.learn_epoch(2)
+    np.testing.assert_array_equal(linear.weights[0], constant.weights[0])
 
 
 def test_same_seed_gives_the_same_network(digits):

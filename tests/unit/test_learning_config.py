@@ -107,6 +107,25 @@ def test_file_is_read_by_its_path(tmp_path):
     assert load_config(str(tmp_path / "my.toml")).epochs == 4
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs = 0", r"configuration .*my\.toml: epochs is 0; it must be at least 1"),
+        ('learning = "hebian"', r"my\.toml: learning is 'hebian'; known are analog, hebbian"),
+        ("[training]\nepochs = 3", r"my\.toml has an unknown key 'training'"),
+    ],
+)
+def test_refused_file_is_named(tmp_path, text, message):
+    (tmp_path / "my.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        load_config(str(tmp_path / "my.toml"))
+
+
+def test_file_may_say_that_learning_is_analog(tmp_path):
+    (tmp_path / "my.toml").write_text('learning = "analog"\nepochs = 4')
+    assert load_config(str(tmp_path / "my.toml")) == TrainingConfig(epochs=4)
+
+
 def test_file_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match=r"nowhere\.toml cannot be read"):
         TrainingConfig.load(tmp_path / "nowhere.toml")

@@ -87,7 +87,7 @@ def test_one_class_is_refused(iris):
         ({"epochs": 0}, "epochs is 0; it must be at least 1"),
         ({"layers": (201,)}, "make it 202"),
         ({"image_shape": (2, 3)}, r"image_shape is \(2, 3\), but X has 4 features"),
-        ({"max_shift": 0.2}, r"images of shape \(4,\) have no rows and columns"),
+        ({"max_shift": 0.2}, r"features of shape \(4,\) have no rows and columns"),
     ],
 )
 def test_bad_parameter_is_refused_at_fit(iris, parameters, message):

@@ -61,7 +61,7 @@ def test_truncated_checkpoint_is_refused(state, tmp_path):
     path = tmp_path / "c.h5"
     save_checkpoint(state, path)
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(FileFormatError, match=r"checkpoint .* cannot be read as HDF5"):
+    with pytest.raises(FileFormatError, match=r"checkpoint .* cannot be read as HDF5.*; start anew with --force"):
         load_checkpoint(path)
 
 
@@ -82,6 +82,10 @@ def test_other_configuration_or_data_are_named_when_resuming(state):
     with pytest.raises(ConfigurationError, match=r"epochs was 2 and is now 3; the data set was blobs .* is now other"):
         state.require_same(CONFIG.replace(epochs=3), "other", "beef")
     state.require_same(CONFIG, "blobs", "c0ffee")
+
+
+def test_data_that_were_moved_are_the_same_data(state):
+    state.require_same(CONFIG, "moved", "c0ffee")
 
 
 def test_finished_run_holds_configuration_model_and_metrics(blobs, directory):

@@ -1,18 +1,24 @@
 """The trainer: the function it trains is the network's, and what it does is determined by its seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ff2neuro.converters.rate import convert
 from ff2neuro.data import Dataset, load_dataset
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.learning import ForwardForwardTrainer, TrainingConfig, TrainingState, train
+from ff2neuro.learning.centering import center_note
 from ff2neuro.learning.chain import LayerChain
 from ff2neuro.learning.initial import epoch_chance, initial_label_codes, initial_weights, split_training_images
 from ff2neuro.learning.objectives import Objective
 from ff2neuro.learning.presentation import Presenter
-from ff2neuro.networks import AnalogNetwork, GoodnessHead, layer_probabilities
+from ff2neuro.learning.shifts import shift_note
+from ff2neuro.networks import AnalogNetwork, GoodnessHead, labels_beside_activity, layer_probabilities
 
 SMALL = TrainingConfig(layers=(20, 12), epochs=2, label_length=20)
 
@@ -127,6 +133,8 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(few_digits):
         {"schedule": "cosine", "loss": "symba"},
         {"loss": "swish", "negatives": "hard", "max_shift": 0.125},
         {"validation_fraction": 0.2, "patience": 2},
+        {"label_layers": "all", "negatives": "hard"},
+        {"center_input": True, "max_shift": 0.125},
     ],
 )
 def test_resumed_training_gives_the_same_weights_bit_for_bit(few_digits, changes):
@@ -175,18 +183,38 @@ def test_images_are_shifted_by_at_most_the_given_pixels(few_digits):
     trained_on, _ = split_training_images(config, 200)
     batch = next(Presenter(few_digits, trained_on, config).epoch(1))
     order = epoch_chance(config.seed, 1).permutation(trained_on)
-    padded = np.pad(few_digits.x_train[order].reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
+    padded = np.pad(few_digits.x_train[order].reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)), mode="edge")
     views = np.stack([padded[:, r : r + 8, c : c + 8].reshape(-1, 64) for r in range(3) for c in range(3)], axis=1)
     matches = (views == batch.images.numpy()[:, None]).all(axis=2)
     assert matches.any(axis=1).all()
     assert matches.any(axis=0).all()
 
 
-def test_images_without_rows_and_columns_are_not_shifted(few_digits):
+@pytest.mark.parametrize(("image_shape", "channel_axis"), [((8, 6, 3), 3), ((3, 8, 6), 1)])
+def test_all_channels_of_a_colour_image_are_shifted_alike(few_digits, rng, image_shape, channel_axis):
+    images = rng.random((40, *image_shape), dtype=np.float32)
+    flat, labels = images.reshape(40, -1), few_digits.y_train[:40]
+    config = SMALL.replace(max_shift=0.125, batch_size=40)
+    presenter = Presenter(Dataset("colour", flat, labels, flat, labels, image_shape, 10), np.arange(40), config)
+    shown = next(presenter.epoch(1)).images.numpy().reshape(images.shape)
+    shown, planes = np.moveaxis(shown, channel_axis, 0), np.moveaxis(images, channel_axis, 0)
+    order = epoch_chance(config.seed, 1).permutation(40)
+    padded = np.pad(planes[:, order], ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    views = np.stack([padded[:, :, r : r + 8, c : c + 6] for r in range(3) for c in range(3)])
+    assert (views == shown).all(axis=(1, 3, 4)).sum(axis=0).tolist() == [1] * 40
+
+
+@pytest.mark.parametrize("image_shape", [(64,), (4, 4, 4, 1), (8, 8, 1, 1)])
+def test_images_without_rows_and_columns_are_not_shifted(few_digits, image_shape):
     images = few_digits.x_train
-    flat = Dataset("flat", images, few_digits.y_train, images, few_digits.y_train, (64,), 10)
-    with pytest.raises(ConfigurationError, match=r"max_shift is 0.25, but images of shape \(64,\) have no rows"):
-        train(flat, SMALL.replace(max_shift=0.25))
+    flat = Dataset("flat", images, few_digits.y_train, images, few_digits.y_train, image_shape, 10)
+    assert same_weights(train(flat, SMALL.replace(max_shift=0.25)), train(flat, SMALL))
+    assert "have no rows and columns to be shifted along" in shift_note(image_shape, 0.25)
+    assert shift_note(image_shape, 0.0) is None
+
+
+def test_images_with_rows_and_columns_need_no_note():
+    assert [shift_note(shape, 0.25) for shape in ((8, 8), (8, 8, 3), (3, 8, 8), (8, 8, 1))] == [None] * 4
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_epoch(few_digits):
@@ -279,6 +307,74 @@ def test_missing_gpu_is_an_error_that_says_what_to_do(few_digits):
         train(few_digits, SMALL.replace(device="cuda"))
 
 
+@pytest.mark.parametrize(("normalize_input", "label_code"), [(True, "random"), (False, "one-hot")])
+def test_layer_that_learns_on_centered_images_is_the_function_of_a_network_without_bias(
+    few_digits, normalize_input, label_code
+):
+    config = SMALL.replace(
+        probability="sigmoid", center_input=True, normalize_input=normalize_input, label_code=label_code
+    )
+    trainer = ForwardForwardTrainer(few_digits, config.replace(label_length=30))
+    trainer.run_epoch()
+    network, (images, labels, wrong) = trainer.network(), batch_of(few_digits, torch.float32)
+    losses = trainer._chain.update(images, labels, wrong).losses
+    energy = (images.numpy() ** 2).sum(axis=1)[:, None] + (network.label_codes.values**2).sum(axis=1)
+    rows = np.arange(len(labels))
+    for p, loss in zip(layer_probabilities(network.head, network.latents(images.numpy()), energy), losses, strict=True):
+        expected = -np.concatenate([np.log(p[rows, labels]), np.log(1 - p[rows, wrong])]).mean()
+        assert float(loss) == pytest.approx(expected, rel=1e-3)
+
+
+def test_centering_makes_up_for_a_bright_background(digits):
+    bright = replace(digits, x_train=1 - digits.x_train / 2, x_test=1 - digits.x_test / 2)
+    config = TrainingConfig(layers=(100,), epochs=5, loss="swish", negatives="hard")
+    accuracies = [
+        (train(bright, config.replace(center_input=centered)).predict(bright.x_test) == digits.y_test).mean()
+        for centered in (False, True)
+    ]
+    assert accuracies[1] >= accuracies[0] + 0.05
+
+
+def test_center_that_the_label_codes_cannot_make_up_for_is_left_alone(few_digits):
+    config = SMALL.replace(label_length=6)
+    centered = config.replace(center_input=True)
+    assert same_weights(train(few_digits, centered), train(few_digits, config))
+    codes = initial_label_codes(centered, 10)
+    assert "codes of 6 bits for 10 classes cannot make up for the mean image" in center_note(centered, codes)
+    assert center_note(config, codes) is None
+    assert center_note(centered, initial_label_codes(SMALL, 10)) is None
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuse every operation on tensors of two devices, as a GPU would; copies from one to another are meant."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = [item for item in tree_leaves((args, kwargs or {})) if isinstance(item, torch.Tensor) and item.dim()]
+        assert len({item.device for item in given}) <= 1 or "copy" in str(func), func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalize_input": False, "probability": "sigmoid"},
+        {"negatives": "hard", "max_shift": 0.25, "loss": "swish", "layer_normalization": "halves"},
+        {"label_layers": "all", "loss": "symba", "peer_normalization": 0.1, "center_input": True},
+    ],
+)
+def test_nothing_is_left_on_the_cpu_when_training_runs_elsewhere(few_digits, changes):
+    config = SMALL.replace(**changes)
+    # PyTorch's device without memory, which every machine has, stands for the GPU: it has shapes, but no numbers.
+    object.__setattr__(config, "device", "meta")
+    trainer = ForwardForwardTrainer(few_digits, config)
+    with OneDevice():
+        for batch in trainer._presenter.epoch(1):
+            update = trainer._chain.update(batch.images, batch.labels, batch.wrong_labels, batch.noise)
+            trainer._adam.update(update.gradients, 0.1)
+    tensors = (*update.gradients, update.losses, update.goodness, *trainer._adam.first_moments)
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_gpu_trains_the_same_network_up_to_rounding(few_digits):
     on_cpu, on_gpu = (train(few_digits, SMALL.replace(device=device, one_pass_updates=5)) for device in ("cpu", "cuda"))
@@ -301,6 +397,48 @@ def test_halves_scaled_by_themselves_are_the_function_of_the_network_and_are_not
     assert float(losses[1]) == pytest.approx(expected, rel=1e-4)
     assert len(layer_probabilities(network.head, latents, energy)) == 2
     with pytest.raises(NetworkError, match=r"scales each half of a layer by itself .* layer_normalization 'layer'"):
+        convert(network, few_digits.x_train)
+
+
+@pytest.mark.parametrize("probability", ["symmetric", "sigmoid"])
+def test_label_at_every_layer_learns_by_the_gradient_that_autograd_finds(few_digits, probability):
+    config = SMALL.replace(layers=(20, 12, 8), probability=probability, label_layers="all", loss="cross-entropy")
+    codes = initial_label_codes(config, 10)
+    weights = [torch.tensor(weight, dtype=torch.float64) for weight in initial_weights(config, codes, few_digits)]
+    beside = torch.tensor(labels_beside_activity(codes.values), dtype=torch.float64)
+    values = torch.tensor(codes.values, dtype=torch.float64)
+    objective = Objective(probability, config.alpha, config.theta)
+    chain = LayerChain(weights, values, objective, normalize_input=True, labels_beside=beside)
+    images, labels, wrong = batch_of(few_digits, torch.float64)
+    update = chain.update(images, labels, wrong)
+    presented = torch.cat([labels, wrong])
+    u = torch.nn.functional.normalize(torch.cat([images.repeat(2, 1), values[presented]], dim=1))
+    for index, weight in enumerate(weights):
+        parameter = weight.clone().requires_grad_()
+        h = torch.relu(u @ parameter.T)
+        loss = loss_by_definition(h, config)
+        loss.backward()
+        torch.testing.assert_close(update.losses[index], loss.detach())
+        assert (update.gradients[index] - parameter.grad).norm() <= 1e-6 * parameter.grad.norm()
+        u = torch.cat([torch.nn.functional.normalize(h.detach()), beside[presented]], dim=1)
+
+
+@pytest.mark.parametrize("probability", ["symmetric", "sigmoid"])
+def test_label_at_every_layer_is_the_function_of_the_network_and_is_not_converted(few_digits, probability):
+    config = SMALL.replace(layers=(20, 12, 8), probability=probability, label_layers="all", one_pass_updates=5)
+    trainer = ForwardForwardTrainer(few_digits, config)
+    network = AnalogNetwork.from_tree(trainer.network().to_tree())
+    images, labels, wrong = batch_of(few_digits, torch.float32)
+    losses = trainer._chain.update(images, labels, wrong).losses
+    energy = (images.numpy() ** 2).sum(axis=1)[:, None] + (network.label_codes.values**2).sum(axis=1)
+    smooth = replace(network.head, smoothing=0.01)
+    rows = np.arange(len(labels))
+    probabilities = layer_probabilities(smooth, network.latents(images.numpy()), energy)
+    for p, loss in zip(probabilities[1:], losses[1:], strict=True):
+        expected = -np.concatenate([np.log(p[rows, labels]), np.log(1 - p[rows, wrong])]).mean()
+        assert float(loss) == pytest.approx(expected, rel=1e-4)
+    assert network.checksum != replace(network, one_pass=None).checksum
+    with pytest.raises(NetworkError, match=r"every layer of the network takes the label code .*label_layers 'first'"):
         convert(network, few_digits.x_train)
 
 

@@ -1,5 +1,7 @@
 """Networks are frozen, checked values; goodness is as the paper defines it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -162,6 +164,29 @@ def test_networks_cannot_be_changed(network):
 def test_ill_formed_weights_are_refused(weights, message):
     with pytest.raises(NetworkError, match=message):
         AnalogNetwork(weights, one_hot_label_codes(2), SYMMETRIC, (2,))
+
+
+def test_label_at_every_layer_stands_beside_the_activity(rng):
+    """All is of unit length, so that the next layer takes both for equally important."""
+    weights = (rng.normal(size=(8, 9 + 4)), rng.normal(size=(6, 8 + 4)))
+    head = GoodnessHead("sigmoid", alpha=2.0, theta=1.5, voting_layers=(0, 1), normalize_layers=False)
+    codes = LabelCodes(np.array([[1, 1, 0, 0], [0, 1, 1, 1]], dtype=np.float32), strength=3.0)
+    network = AnalogNetwork(weights, codes, head, (3, 3), label_every_layer=True)
+    images = rng.random((5, 9), dtype=np.float32)
+    latents = network.latents(images)
+    first = np.maximum(weights[0] @ np.concatenate([images[2], [0, 3, 3, 3]]), 0)
+    inputs = np.concatenate([first / np.linalg.norm(first), np.array([0, 1, 1, 1]) / np.sqrt(3)])
+    np.testing.assert_allclose(latents[1][2, 1], np.maximum(weights[1] @ inputs, 0), rtol=1e-5)
+    second = expit(2.0 * ((latents[1].astype(float) ** 2).sum(axis=2) - 1.5))
+    only_second = replace(network, head=replace(head, voting_layers=(1,)))
+    np.testing.assert_allclose(only_second.scores(images), second, rtol=1e-6)
+    assert AnalogNetwork.from_tree(network.to_tree()).checksum == network.checksum
+
+
+def test_head_that_would_normalise_twice_is_refused():
+    weights = (np.ones((4, 4)), np.ones((4, 6)))
+    with pytest.raises(NetworkError, match="set the head's normalize_layers to False"):
+        AnalogNetwork(weights, one_hot_label_codes(2), SYMMETRIC, (2,), label_every_layer=True)
 
 
 def test_images_of_another_size_are_refused(network):

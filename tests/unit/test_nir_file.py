@@ -1,5 +1,7 @@
 """NIR files: complete, checked, the same bytes every time, and readable by plain nir and h5py."""
 
+from itertools import pairwise
+
 import h5py
 import nir
 import numpy as np
@@ -205,3 +207,45 @@ def test_quantising_refuses_what_it_cannot_keep(rng):
         quantise_graph(nir.NIRGraph.from_list(nir.Affine(weight, ones), simple), 8, DT)
     with pytest.raises(GraphError, match="follows no Linear"):
         quantise_graph(nir.NIRGraph.from_list(simple), 8, DT)
+
+
+def convolutional(rng, gain=1.0, channel_gain=1.0):
+    """Return a convolution, pooling and a dense layer with weights on the grid of 8-bit codes."""
+    ones, flat = np.ones((3, 6, 6)), np.ones(5)
+    kernels = rng.integers(-127, 128, (3, 2, 3, 3)).astype(float)
+    kernels[0, 0, 0, 0] = 127
+    codes = rng.integers(-127, 128, (5, 27)).astype(float)
+    codes[0, 0] = 127
+    uneven = ones.copy()
+    uneven[0, 0, 0] = channel_gain
+    nodes = {
+        "input": nir.Input({"input": np.array((2, 6, 6))}),
+        "conv": nir.Conv2d((6, 6), kernels * 0.01, 1, 1, 1, 1, np.zeros(3)),
+        "first": nir.IF(r=gain * uneven / DT, v_threshold=ones * 20.345, v_reset=0 * ones),
+        "pool": nir.SumPool2d(np.array((2, 2)), np.array((2, 2)), np.array((0, 0))),
+        "flatten": nir.Flatten({"input": np.array((3, 3, 3))}, start_dim=0, end_dim=-1),
+        "dense": nir.Linear(codes * 0.02),
+        "second": nir.IF(r=flat / DT, v_threshold=flat * 4.567, v_reset=0 * flat),
+        "output": nir.Output({"output": np.array((5,))}),
+    }
+    names = list(nodes)
+    return nir.NIRGraph(nodes, list(pairwise(names)), type_check=False)
+
+
+def test_quantised_convolutions_spike_like_the_real_ones(rng):
+    graph = convolutional(rng, gain=0.5)
+    quantised, notes = quantise_graph(graph, 8, DT)
+    inputs = InputSource.from_array(rng.integers(0, 16, (10, 1, 20, 72)))
+    recordings = [get_backend("reference").run(each, inputs, RunConfig(record="spikes")) for each in (graph, quantised)]
+    assert [recording.header.arithmetic for recording in recordings] == ["float", "fixed"]
+    for name in ("first", "second"):
+        real, integer = (recording.spikes(name) for recording in recordings)
+        assert real.any()
+        assert not real.all()
+        np.testing.assert_array_equal(real, integer)
+    assert [note.split(":")[0] for note in notes] == ["conv", "dense"]
+
+
+def test_neurons_of_a_channel_must_share_their_gain_to_be_quantised(rng):
+    with pytest.raises(GraphError, match="'first': r or tau differs within a channel"):
+        quantise_graph(convolutional(rng, channel_gain=2.0), 8, DT)

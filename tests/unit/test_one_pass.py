@@ -13,8 +13,9 @@ from ff2neuro.converters.rate import ConversionConfig, convert
 from ff2neuro.data import load_dataset
 from ff2neuro.errors import NetworkError
 from ff2neuro.hardware.backend import RunConfig, get_backend
-from ff2neuro.learning import TrainingConfig, train
+from ff2neuro.learning import ForwardForwardTrainer, TrainingConfig, train
 from ff2neuro.learning.initial import split_training_images
+from ff2neuro.learning.neutral_code import DRIVE, add_neutral_code
 from ff2neuro.learning.one_pass import softmax_gradient
 from ff2neuro.networks import OnePassHead, load_model, save_model
 
@@ -45,7 +46,35 @@ def test_one_pass_is_about_as_good_as_the_label_sweep(network, digits):
 def test_head_changes_nothing_else(network, digits):
     plain = train(digits, CONFIG.replace(one_pass_updates=0))
     assert plain.one_pass is None
-    assert all(map(np.array_equal, plain.weights, network.weights))
+    np.testing.assert_allclose(plain.scores(digits.x_test), network.scores(digits.x_test), atol=1e-4)
+
+
+@pytest.mark.parametrize("centered", [False, True])
+def test_neutral_code_drives_the_first_layer_by_its_share_of_what_labels_do(digits, centered):
+    config = TrainingConfig(layers=(30,), epochs=1, center_input=centered, label_strength=1.5)
+    trainer = ForwardForwardTrainer(digits, config)
+    center = digits.x_train.mean(axis=0) if centered else np.zeros(64)
+    before = trainer.network()
+    network, code = add_neutral_code(before, config, center if centered else None)
+    assert set(code) == {0, 1}
+    np.testing.assert_allclose(network.latents(digits.x_test)[0], before.latents(digits.x_test)[0], atol=1e-4)
+    # What the layer learnt with: weights of centered images, and a mean drive that makes up for no center.
+    pixels, bits = before.weights[0][:, :64], before.weights[0][:, 64:]
+    drive = (bits @ before.label_codes.values.T).mean(axis=1) + pixels @ center
+    expected = np.maximum((digits.x_test - center) @ pixels.T + DRIVE * drive, 0)
+    latents = network.latents(digits.x_test, code[None] * np.float32(1.5))[0][:, 0]
+    np.testing.assert_allclose(latents, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"label_code": "one-hot"}, {"label_length": 5, "label_density": 0.5}, {"label_layers": "all"}]
+)
+def test_neutral_code_is_the_mean_where_there_is_no_room_for_one_of_its_own(digits, changes):
+    config = TrainingConfig(layers=(30,), epochs=1, **changes)
+    before = ForwardForwardTrainer(digits, config).network()
+    network, code = add_neutral_code(before, config, None)
+    assert network is before
+    np.testing.assert_array_equal(code, before.label_codes.codes.mean(axis=0))
 
 
 def test_head_is_fitted_without_held_out_images(digits):

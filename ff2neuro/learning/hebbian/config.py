@@ -5,16 +5,17 @@ epochs of online learning with the symmetric probability.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from ff2neuro.errors import ConfigurationError
-from ff2neuro.learning.limits import typed_value
+from ff2neuro.learning.limits import Schedule, typed_value
 from ff2neuro.learning.toml_config import TomlConfig
 from ff2neuro.networks.goodness import Probability
 from ff2neuro.networks.trace import Trace, TraceKind
 
-__all__ = ["HebbianConfig"]
+__all__ = ["HebbianConfig", "share_of_epoch"]
 
 #: Lower limits of the counted hyperparameters.
 _AT_LEAST = {
@@ -66,7 +67,10 @@ class HebbianConfig(TomlConfig):
     epsilon : float
         Smoothing of :math:`P_\mathrm{sym}`.
     learning_rate : float
-        :math:`\nu` in :math:`W \leftarrow W + \nu E`.
+        :math:`\nu` in :math:`W \leftarrow W + \nu E`; that of the first epoch if there is a schedule.
+    schedule : {"constant", "linear", "cosine"}
+        How the learning rate falls from epoch to epoch: to 1/epochs of it in the last one if it is linear, along half a
+        cosine. The published rate is constant.
     eligibility_rate : float
         :math:`\tau` in :math:`E \leftarrow (1 - \tau) E + \tau \langle M\, x z^\top \rangle`.
     n_time_steps : int
@@ -114,6 +118,7 @@ class HebbianConfig(TomlConfig):
     theta: float = 1.0
     epsilon: float = 0.01
     learning_rate: float = 1.0
+    schedule: Schedule = "constant"
     eligibility_rate: float = 0.1
     n_time_steps: int = 23
     first_update: int = 16
@@ -148,9 +153,32 @@ class HebbianConfig(TomlConfig):
         """The output trace as the readout needs it."""
         return Trace(self.trace, self.trace_decay, self.trace_factor)
 
+    def learning_rate_of(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 1."""
+        return self.learning_rate * share_of_epoch(self.schedule, epoch, self.epochs)
+
     def winners(self, layer: int) -> int:
         """Return the number of winners per step of a layer: `top_k`, or its width if that is 0."""
         return self.top_k or self.layers[layer]
+
+
+def share_of_epoch(schedule: Schedule, epoch: int, epochs: int) -> float:
+    """Return the share of the first step size that an epoch is given.
+
+    Parameters
+    ----------
+    schedule : {"constant", "linear", "cosine"}
+        How it falls.
+    epoch, epochs : int
+        Number of the epoch, counted from 1, and of all.
+
+    Returns
+    -------
+    float
+        1 in the first epoch, greater than 0 in the last one.
+    """
+    done = (epoch - 1) / max(epochs, epoch)
+    return {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[schedule]
 
 
 def _check_choices(config: HebbianConfig) -> None:
@@ -159,6 +187,7 @@ def _check_choices(config: HebbianConfig) -> None:
         ("learning", Literal["hebbian"]),
         ("probability", Probability),
         ("trace", TraceKind),
+        ("schedule", Schedule),
     )
     for name, kind in kinds:
         choices, value = get_args(kind), getattr(config, name)

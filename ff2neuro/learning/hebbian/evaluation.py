@@ -11,17 +11,25 @@ from ff2neuro.errors import DatasetError
 from ff2neuro.learning.hebbian.config import HebbianConfig
 from ff2neuro.learning.hebbian.events import Events, draw_events, events_of_words
 from ff2neuro.learning.hebbian.stepping import constants_of
-from ff2neuro.learning.hebbian.sweep import respond
+from ff2neuro.learning.hebbian.sweep import respond, respond_in_turn
 from ff2neuro.networks import GoodnessHead, LabelCodes, SpikingNetwork, layer_probabilities
 
-__all__ = ["Evaluation", "Responses", "evaluate", "evaluate_network", "respond_to_events", "responses"]
+__all__ = [
+    "Evaluation",
+    "Responses",
+    "evaluate",
+    "evaluate_network",
+    "respond_to_events",
+    "responses",
+    "responses_in_turn",
+]
 
 Array = npt.NDArray[Any]
 
 #: Images whose presentations are in memory at once.
 CHUNK = 500
 #: Streams of chance that must not share their numbers.
-_EVALUATION = 101
+_EVALUATION, _IN_TURN = 101, 102
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +111,8 @@ def respond_to_events(
         noise = config.noise * rng.standard_normal(noise_shape) if rng is not None else np.empty(noise_shape)
         parts = [(part.starts, part.channels, part.words) for part in (shared, own)]
         respond(weight, parts[0], parts[1], noise, constants_of(config, index), output, trace)
-        shared, own = silence, events_of_words(output.reshape(-1, weight.shape[1]), config.n_time_steps)
+        if index + 1 < len(weights):
+            shared, own = silence, events_of_words(output.reshape(-1, weight.shape[1]), config.n_time_steps)
         words.append(output)
         traces.append(trace)
     return Responses(words, traces)
@@ -162,6 +171,47 @@ def responses(
         own = draw_events(codes.reshape(-1, codes.shape[-1]) * strength, config.n_time_steps, keys[1])
         own = Events(n_pixels + label_codes.length, own.n_time_steps, own.starts, own.channels + n_pixels, own.words)
         yield chunk, respond_to_events(weights, config, shared, own, codes.shape[1], rng)
+
+
+def responses_in_turn(
+    weights: Sequence[Array], config: HebbianConfig, inputs: Array, seed: int = 0
+) -> Iterator[tuple[slice, Responses]]:
+    """Run presentations one after the other with potentials carried over, as the published code takes its latents.
+
+    Nothing is reset between two presentations of the same place in a batch but the output traces, and there is no rest.
+    There is no noise in the comparison of winners.
+
+    Parameters
+    ----------
+    weights, config, seed
+        As for `responses`.
+    inputs : ndarray of shape (n_presentations, n_channels)
+        Pixels and label codes, in [0, 1].
+
+    Yields
+    ------
+    presentations : slice
+        Which presentations.
+    responses : Responses
+        What the layers did, with one hypothesis.
+    """
+    rng = np.random.default_rng([config.seed, _IN_TURN, seed])
+    potentials = [np.zeros((config.batch_size, weight.shape[1])) for weight in weights]
+    size = config.batch_size * max(1, CHUNK // config.batch_size)
+    for start in range(0, len(inputs), size):
+        chunk = slice(start, min(start + size, len(inputs)))
+        key = int(rng.integers(0, 2**64, dtype=np.uint64))
+        events = draw_events(inputs[chunk] * np.float32(config.input_strength), config.n_time_steps, key)
+        words, traces = [], []
+        for index, (weight, v) in enumerate(zip(weights, potentials, strict=True)):
+            output, trace = (np.empty((events.n_presentations, weight.shape[1]), kind) for kind in ("u8", "f8"))
+            parts = (events.starts, events.channels, events.words)
+            respond_in_turn(weight, *parts, v, constants_of(config, index), output, trace)
+            words.append(output[:, None])
+            traces.append(trace[:, None])
+            if index + 1 < len(weights):
+                events = events_of_words(output, config.n_time_steps)
+        yield chunk, Responses(words, traces)
 
 
 def evaluate(

@@ -137,7 +137,7 @@ def _mix(state: Any) -> Any:
 @compiled_parallel
 def _draw(rates: Array, n_time_steps: int, key: Any, starts: Array, channels: Array, words: Array) -> None:
     """Fill `channels` and `words`, two steps per random number."""
-    low = np.uint64(0xFFFFFFFF)
+    low, valid = np.uint64(0xFFFFFFFF), np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - n_time_steps)
     for p in parallel_range(rates.shape[0]):
         state = _mix(key ^ _mix(np.uint64(p + 1) * _GOLDEN))
         slot = starts[p]
@@ -150,10 +150,9 @@ def _draw(rates: Array, n_time_steps: int, key: Any, starts: Array, channels: Ar
             for t in range(0, n_time_steps, 2):
                 state += _GOLDEN
                 bits = _mix(state)
-                if (bits & low) < limit:
-                    word |= np.uint64(1) << np.uint64(t)
-                if (bits >> np.uint64(32)) < limit and t + 1 < n_time_steps:
-                    word |= np.uint64(1) << np.uint64(t + 1)
+                # No branches: at these rates no processor could foretell them.
+                word |= np.uint64((bits & low) < limit) << np.uint64(t)
+                word |= np.uint64((bits >> np.uint64(32)) < limit) << np.uint64(t + 1)
             channels[slot] = channel
-            words[slot] = word
+            words[slot] = word & valid
             slot += 1

@@ -159,16 +159,13 @@ def noise_at(noise: Array, t: int) -> Array:
 
 
 @compiled
-def add_rows(weight: Array, channels: Array, words: Array, steps: Any, currents: Array) -> None:
-    """Add every row to the currents of those of the given steps (a word) at which it fires."""
+def add_rows(weight: Array, channels: Array, words: Array, first: int, stop: int, currents: Array) -> None:
+    """Add every row to the currents of those steps from `first` to before `stop` at which it fires."""
     n = weight.shape[1]
     for e in range(channels.size):
-        row, word = weight[channels[e]], words[e] & steps
-        t = 0
-        while word:
-            if word & ONE:
+        row, word = weight[channels[e]], words[e]
+        for t in range(first, stop):
+            if (word >> np.uint64(t)) & ONE:
                 current = currents[t]
                 for j in range(n):
                     current[j] += row[j]
-            word >>= ONE
-            t += 1

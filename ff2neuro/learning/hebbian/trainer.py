@@ -158,7 +158,7 @@ class HebbianTrainer:
         """
         right, total = np.zeros(len(self.config.layers)), 0
         for events, negative, rng in self._presentations(number):
-            traces = self._learn(events, negative, rng)
+            traces = self._learn(events, negative, rng, number)
             positive = np.stack(layer_probabilities(self.head, traces, np.ones(len(negative)))) > 0.5
             right += (positive == (negative == 0)).sum(axis=1)
             total += len(negative)
@@ -180,8 +180,8 @@ class HebbianTrainer:
             key = int(rng.integers(0, 2**64, dtype=np.uint64))
             yield draw_events(rates, config.n_time_steps, key), negative[chunk], rng
 
-    def _learn(self, events: Events, negative: Array, rng: np.random.Generator) -> list[Array]:
-        """Let every layer learn from a chunk, and return their output traces."""
+    def _learn(self, events: Events, negative: Array, rng: np.random.Generator, number: int) -> list[Array]:
+        """Let every layer learn from a chunk of an epoch, and return their output traces."""
         config = self.config
         traces = []
         for index, weight in enumerate(self._state.weights):
@@ -191,9 +191,11 @@ class HebbianTrainer:
             learn = train_online if config.batch_size == 1 else train_batched
             eligibility, v = self._state.eligibilities[index], self._state.potentials[index]
             words = (events.starts, events.channels, events.words)
-            learn(weight, eligibility, v, *words, negative, noise, constants_of(config, index), output, trace)
-            events = events_of_words(output, config.n_time_steps)
+            constants = constants_of(config, index)._replace(learning_rate=config.learning_rate_of(number))
+            learn(weight, eligibility, v, *words, negative, noise, constants, output, trace)
             traces.append(trace)
+            if index + 1 < len(self._state.weights):
+                events = events_of_words(output, config.n_time_steps)
         return traces
 
     def _noise(self, index: int, n_presentations: int, rng: np.random.Generator) -> Array:
@@ -210,7 +212,7 @@ class HebbianTrainer:
             if not np.isfinite(value):
                 raise NetworkError(
                     f"training diverged in epoch {number}: weights of layer {index} are NaN or infinite at learning "
-                    f"rate {self.config.learning_rate}; lower the learning rate"
+                    f"rate {self.config.learning_rate_of(number)}; lower the learning rate"
                 )
 
     def _judge(self, number: int) -> dict[str, Any]:

@@ -1,20 +1,19 @@
 """Configurations that ship with the package, as TOML files beside this one."""
 
 import difflib
-import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.hebbian.config import HebbianConfig
+from ff2neuro.learning.toml_config import parse_toml
 
 __all__ = ["PRESETS", "load_config"]
 
 #: Names of the shipped configurations.
 PRESETS = ("fast", "mlp", "paper")
-
-_HEBBIAN = re.compile(r"^\s*learning\s*=\s*[\"']hebbian[\"']", re.MULTILINE)
 
 
 def load_config(name_or_path: str) -> TrainingConfig | HebbianConfig:
@@ -49,6 +48,14 @@ def load_config(name_or_path: str) -> TrainingConfig | HebbianConfig:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"configuration {path} cannot be read: {error}; name a TOML file") from error
-    # A run directory's config.toml names its kind of learning; analog configurations may leave it out.
-    kind = HebbianConfig if _HEBBIAN.search(text) else TrainingConfig
-    return kind.from_toml(text, f"configuration {path}")
+    return _config_of(parse_toml(text, f"configuration {path}"), f"configuration {path}")
+
+
+def _config_of(mapping: dict[str, Any], source: str) -> TrainingConfig | HebbianConfig:
+    """Build the configuration of the kind of learning that it names; analog ones may leave it out."""
+    learning = mapping.get("learning", "analog")
+    if learning == "hebbian":
+        return HebbianConfig.from_mapping(mapping, source)
+    if learning != "analog":
+        raise ConfigurationError(f"{source}: learning is {learning!r}; known are analog, hebbian")
+    return TrainingConfig.from_mapping({name: mapping[name] for name in mapping if name != "learning"}, source)

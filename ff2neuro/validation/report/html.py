@@ -11,7 +11,7 @@ from ff2neuro.validation.report.material import Disagreement, LayerMaterial, Mat
 from ff2neuro.validation.report.png import heat_map_uri
 from ff2neuro.validation.report.svg import bars, histogram, intervals, line, scatter
 from ff2neuro.validation.report.sweep_section import sweep_section
-from ff2neuro.validation.report.tables import Table, drop_sentence, headline, number, tables
+from ff2neuro.validation.report.tables import Table, drop_sentence, headline, model_sentence, number, tables
 from ff2neuro.validation.subsamples import (
     MAX_ALIGNED_PRESENTATIONS,
     MAX_NEIGHBOUR_IMAGES,
@@ -91,12 +91,14 @@ def _verdict(verdict: Verdict, made: Mapping[str, Table]) -> str:
         f'<li class="failing">{escape(finding)}</li>' if finding in verdict.faults else f"<li>{escape(finding)}</li>"
         for finding in verdict.findings
     )
+    sentence = model_sentence(verdict)
     gate = table_element(made["checks"]) if verdict.checks else "<p>No thresholds were set.</p>"
     return (
-        "<h1>Does the spiking network still do what the analog one did?</h1>"
+        "<h1>Does the spiking network still do what the trained one did?</h1>"
         f'<div class="verdict{"" if verdict.passed else " failed"}"><p><strong>{outcome}</strong>:{escape(rest)}</p>'
         + (f"<ul>{failed}</ul>" if failed else "")
         + f"<p>{escape(drop_sentence(verdict))}</p></div>"
+        + (f"<p>{escape(sentence)}</p>" if sentence else "")
         + (f"<h2>What else was found</h2><ul>{findings}</ul>" if findings else "")
         + f"<h2>Gate</h2>{gate}"
     )
@@ -161,7 +163,7 @@ def _layer_figures(layer: LayerMaterial, material: Material, cosine: float | Non
     peak = float(max(layer.pairs.max(initial=0), 1e-12))
     ranges = ((0.0, peak), (0.0, peak))
     said = f"Spiking against analog activity of {layer.name}; mean cosine {number(cosine)}"
-    pairs = scatter(layer.pairs, "analog activity", "spikes × gain", said, diagonal=True, ranges=ranges)
+    pairs = scatter(layer.pairs, "analog activity", "spiking activity", said, diagonal=True, ranges=ranges)
     flat = layer.embedding.reshape(-1, 2)
     plane = tuple((float(flat[:, axis].min()), float(flat[:, axis].max())) for axis in (0, 1))
     embeddings = [

@@ -1,6 +1,6 @@
 """A verdict as Markdown, to be pasted into a pull request."""
 
-from ff2neuro.validation.report.tables import Table, drop_sentence, headline, sweep_table, tables
+from ff2neuro.validation.report.tables import Table, drop_sentence, headline, model_sentence, sweep_table, tables
 from ff2neuro.validation.verdict import Verdict
 
 __all__ = ["render_markdown"]
@@ -24,7 +24,7 @@ def render_markdown(verdict: Verdict) -> str:
     lines += [f"- **failed**: {_text(str(check))}" for check in verdict.failed_checks]
     for finding in verdict.findings:
         lines.append(f"- {'**fault**' if finding in verdict.faults else 'note'}: {_text(finding)}")
-    lines += ["", drop_sentence(verdict), ""]
+    lines += ["", " ".join(filter(None, (drop_sentence(verdict), model_sentence(verdict)))), ""]
     for name in ("accuracy", "agreement", "sides", "goodness", "neurons"):
         lines += [*_table(made[name]), ""]
     for sweep in verdict.sweeps:

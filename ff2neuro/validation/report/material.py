@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.coding import encode, input_energy, scores, spiking_latents
+from ff2neuro.coding import encode, input_energy, scores_of_latents, spiking_latents
 from ff2neuro.converters.nir_graph import initial_potentials, to_nir
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
-from ff2neuro.networks import AnalogNetwork, SpikingNetwork, predict_from_scores
+from ff2neuro.networks import AnalogNetwork, SpikingNetwork, layer_probabilities, predict_from_scores
 from ff2neuro.recording import Recording
+from ff2neuro.validation.float_execution import latents_of
+from ff2neuro.validation.trained import TrainedModel, as_model, label_codes
 from ff2neuro.validation.verdict import Verdict
 
 __all__ = ["Disagreement", "LayerMaterial", "Material", "gather"]
@@ -112,7 +114,7 @@ class Material:
 
 def gather(
     verdict: Verdict,
-    analog: AnalogNetwork,
+    analog: AnalogNetwork | TrainedModel,
     spiking: SpikingNetwork,
     recording: Recording,
     images: Array,
@@ -132,12 +134,12 @@ def gather(
     Material
         The material.
     """
-    n_images = min(len(images), MAX_IMAGES)
+    model, n_images = as_model(analog, images), min(len(images), MAX_IMAGES)
     rows, shown = np.arange(n_images), labels[:n_images]
-    counts = [recording.counts(name, 0, n_images) for name in recording.layer_names]
-    sides = analog.latents(images[:n_images]), spiking_latents(spiking, counts)
+    sides = model.latents(rows), latents_of(spiking, recording, rows)
+    n_classes = label_codes(spiking).n_classes
     layers = tuple(
-        _layer(name, np.stack([side[index][rows, shown] for side in sides]), shown, analog.n_classes)
+        _layer(name, np.stack([side[index][rows, shown] for side in sides]), shown, n_classes)
         for index, name in enumerate(recording.layer_names)
     )
     spikes = _spikes(spiking, recording, images)
@@ -150,7 +152,7 @@ def gather(
         curve_steps=steps,
         curve_accuracy=accuracy,
         n_stepped=len(spikes[0]),
-        disagreements=tuple(_disagreements(verdict, analog, spiking, recording, images)),
+        disagreements=tuple(_disagreements(verdict, model, spiking, recording, images)),
     )
 
 
@@ -208,31 +210,38 @@ def _curve(spiking: SpikingNetwork, spikes: Sequence[Array], images: Array, labe
     energy = input_energy(spiking.input_code, images[:n_images])
     accuracy = []
     for step in steps:
-        # Gains are fitted to whole presentations.
-        counts = [layer[:, :, :step].sum(axis=2) * (n_steps / step) for layer in spikes]
-        predicted, _ = predict_from_scores(scores(spiking, counts, energy))
+        latents = _latents_after(spiking, spikes, int(step))
+        predicted, _ = predict_from_scores(scores_of_latents(spiking, latents, energy))
         accuracy.append(float((predicted == labels[:n_images]).mean()))
     return steps, np.array(accuracy)
 
 
+def _latents_after(spiking: SpikingNetwork, spikes: Sequence[Array], n_steps: int) -> list[Array]:
+    """Return the activity that the first steps stand for: the trace at that time, or what counts say of it."""
+    if spiking.trace is not None:
+        return [spiking.trace.final(layer[:, :, :n_steps]) for layer in spikes]
+    # Gains are fitted to whole presentations.
+    share = n_steps / spikes[0].shape[2]
+    return spiking_latents(spiking, [layer[:, :, :n_steps].sum(axis=2) / share for layer in spikes])
+
+
 def _disagreements(
-    verdict: Verdict, analog: AnalogNetwork, spiking: SpikingNetwork, recording: Recording, images: Array
+    verdict: Verdict, model: TrainedModel, spiking: SpikingNetwork, recording: Recording, images: Array
 ) -> list[Disagreement]:
     drawn = []
     for entry in verdict.disagreements[:MAX_DRAWN]:
-        index = entry["image"]
-        image = images[index : index + 1]
-        counts = [recording.counts(name, index, index + 1) for name in recording.layer_names]
-        both = analog.scores(image)[0], scores(spiking, counts, input_energy(spiking.input_code, image))[0]
+        chosen = np.array([entry["image"]])
+        energy = input_energy(spiking.input_code, images[chosen])
+        sides = (model.network.head, model.latents(chosen)), (spiking.head, latents_of(spiking, recording, chosen))
         drawn.append(
             Disagreement(
-                index=index,
+                index=entry["image"],
                 label=entry["label"],
                 analog=entry["analog"],
                 spiking=entry["spiking"],
                 first_layer=entry["first_layer"],
-                pixels=image[0].reshape(analog.image_shape),
-                scores=np.stack(both),
+                pixels=images[entry["image"]].reshape(spiking.input_code.image_shape),
+                scores=np.stack([np.sum(layer_probabilities(head, side, energy), axis=0)[0] for head, side in sides]),
             )
         )
     return drawn

@@ -7,7 +7,17 @@ from ff2neuro.validation.goodness import Quartiles
 from ff2neuro.validation.sweep_figures import Sweep
 from ff2neuro.validation.verdict import Verdict
 
-__all__ = ["Table", "drop_sentence", "headline", "number", "percent", "percent_interval", "sweep_table", "tables"]
+__all__ = [
+    "Table",
+    "drop_sentence",
+    "headline",
+    "model_sentence",
+    "number",
+    "percent",
+    "percent_interval",
+    "sweep_table",
+    "tables",
+]
 
 #: Figures of a layer: what a reader sees, and the field of `LayerFigures`.
 _AGREEMENT = (
@@ -194,6 +204,16 @@ def percent(value: float | None) -> str:
 def percent_interval(interval: Interval | None) -> str:
     """Return an interval of shares as per cent."""
     return "not computed" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f} %"
+
+
+def model_sentence(verdict: Verdict) -> str | None:
+    """Say what is called analog where no analog network was trained; None where one was."""
+    if verdict.model_kind == "analog":
+        return None
+    return (
+        "The network learned in spiking neurons. What is called analog here is its own execution in floating point, on "
+        "the same input events."
+    )
 
 
 def drop_sentence(verdict: Verdict) -> str:

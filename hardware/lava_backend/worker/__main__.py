@@ -1,4 +1,6 @@
-"""Entry point of the worker: ``python .../worker/__main__.py``, in the interpreter that has Lava.
+"""Entry point of the worker: ``python .../worker/__main__.py [PARENT]``, in the interpreter that has Lava.
+
+With the identity of a process, the worker ends when that one ends.
 
 That interpreter does not have this package, so the worker is loaded under its full name with empty parents: the same
 absolute imports work here and in the main program, and no name of ours can clash with one of the user's environment.
@@ -33,6 +35,11 @@ def _load() -> None:
 
 if __name__ == "__main__":
     _load()
+    from ff2neuro.hardware.lava_backend.worker.death_signal import end_with
+
+    # Before anything that takes time.
+    if len(sys.argv) > 1:
+        end_with(int(sys.argv[1]))
     from ff2neuro.hardware.lava_backend.worker.service import main
 
     main()

@@ -1,11 +1,10 @@
 """What keeps a broken Lava from hanging or leaving processes behind.
 
-Lava waits for ever when one of its processes raises, dies or is killed. Here every process of the worker ends with the
-worker, and the whole process group ends as soon as one of them is lost. Python's resource tracker, which ignores
-SIGTERM, then removes what was left in shared memory.
+Lava waits for ever when one of its processes raises, dies or is killed. Here the whole process group ends as soon as
+one of them is lost (and every process ends with the one that forked it: `death_signal`). Python's resource tracker,
+which ignores SIGTERM, then removes what was left in shared memory.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -18,9 +17,8 @@ from typing import Any
 
 import lava.magma.runtime.runtime as lava_runtime
 
-__all__ = ["Sentry", "end_group", "end_with_worker", "report_exceptions"]
+__all__ = ["Sentry", "end_group", "report_exceptions"]
 
-_PR_SET_PDEATHSIG = 1
 #: Seconds between the loss of a process and the end of all.
 LAST_WORDS = 1.0
 
@@ -29,25 +27,6 @@ def end_group() -> None:
     """Send SIGTERM to every process of the worker, this one included."""
     sys.stderr.flush()
     os.killpg(0, signal.SIGTERM)
-
-
-def end_with_worker() -> None:
-    """Make every process that is forked from here on end when the one that forked it ends (Linux)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "prctl"):
-        return
-    parents: list[int] = []
-
-    def note_parent() -> None:
-        parents[:] = [os.getpid()]
-
-    def follow() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        # The parent may have gone between the fork and the call.
-        if [os.getppid()] != parents:
-            os._exit(1)
-
-    os.register_at_fork(before=note_parent, after_in_child=follow)
 
 
 def report_exceptions() -> None:

@@ -20,6 +20,7 @@ from ff2neuro.hardware.lava_backend.worker.guard import Sentry
 from ff2neuro.hardware.lava_backend.worker.processes.models import (
     ByteExtractorModel,
     ByteInjectorModel,
+    LifModel,
     SoftResetLifModel,
 )
 from ff2neuro.hardware.lava_backend.worker.processes.process import LaneDense
@@ -46,6 +47,8 @@ class LayerSpec:
         -128..127.
     vth, bias : ndarray of int, shape (n_out,)
         Threshold and constant input, in the units of the weights.
+    v_init : ndarray of int, shape (n_out,)
+        v at the start of every window, in units of 1/64.
     mem_leak, syn_leak : int
         Numerators of the decays n/4096 of v and u; 4096 for a u without memory.
     """
@@ -53,6 +56,7 @@ class LayerSpec:
     weight: Array
     vth: Array
     bias: Array
+    v_init: Array
     mem_leak: int
     syn_leak: int
 
@@ -68,7 +72,8 @@ class NetworkSpec:
     n_time_steps : int
         Length of a window: all neurons are reset between windows.
     lanes : int
-        Number of presentations simulated side by side; 1 takes official processes only.
+        Number of presentations simulated side by side; 1 takes official processes only, and official models of them
+        unless spikes subtract or neurons start elsewhere than at 0.
     reset : {"zero", "subtract"}
         What a spike does to v.
     """
@@ -180,6 +185,7 @@ def _neurons(spec: NetworkSpec, layer: LayerSpec, index: int) -> AbstractProcess
     shape = spec.shape(len(layer.vth))
     return LIFReset(
         shape=shape,
+        v=np.broadcast_to(layer.v_init.astype(np.int32), shape).copy(),
         vth=layer.vth.astype(np.int32),
         bias_mant=np.broadcast_to(layer.bias.astype(np.int32), shape).copy(),
         bias_exp=BIAS_EXP,
@@ -197,6 +203,8 @@ def _run_config(spec: NetworkSpec) -> Loihi2SimCfg:
     models = {Injector: ByteInjectorModel, Extractor: extractor}
     if spec.reset == "subtract":
         models[LIFReset] = SoftResetLifModel
+    elif any(layer.v_init.any() for layer in spec.layers):
+        models[LIFReset] = LifModel
     return Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
 
 

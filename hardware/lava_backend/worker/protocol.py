@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 __all__ = ["PREFIX", "PROTOCOL_VERSION", "Frame", "ProtocolError", "decode", "encode", "parse_prefix"]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 PREFIX = struct.Struct(">4sIQ")
 MAGIC = b"FF2L"
 

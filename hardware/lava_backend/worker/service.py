@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ff2neuro.hardware.lava_backend.worker.death_signal import end_forks_with_this
 from ff2neuro.hardware.lava_backend.worker.protocol import PREFIX, PROTOCOL_VERSION, Frame, decode, encode, parse_prefix
 
 __all__ = ["main"]
@@ -26,12 +27,12 @@ def main() -> None:
     channel = _Answers(answers)
     try:
         # Lava chooses how processes are started, and fails if anybody has touched multiprocessing before.
-        from ff2neuro.hardware.lava_backend.worker.guard import end_group, end_with_worker, report_exceptions
+        from ff2neuro.hardware.lava_backend.worker.guard import end_group, report_exceptions
     except ImportError as error:
         channel.send({"op": "error", "kind": "import", "text": str(error)})
         channel.finish()
         return
-    end_with_worker()
+    end_forks_with_this()
     report_exceptions()
     channel.send(
         {
@@ -151,6 +152,7 @@ def _network_spec(message: dict[str, Any], arrays: dict[str, Any]) -> Any:
             weight=arrays[f"weight_{index}"].astype(np.int32),
             vth=arrays[f"vth_{index}"],
             bias=arrays[f"bias_{index}"],
+            v_init=arrays[f"v_init_{index}"],
             mem_leak=int(layer["mem_leak"]),
             syn_leak=int(layer["syn_leak"]),
         )

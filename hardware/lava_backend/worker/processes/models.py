@@ -17,7 +17,7 @@ from lava.utils.weightutils import SignMode, clip_weights, truncate_weights
 
 from ff2neuro.hardware.lava_backend.worker.processes.process import LaneDense
 
-__all__ = ["ByteExtractorModel", "ByteInjectorModel", "LaneDenseModel", "SoftResetLifModel"]
+__all__ = ["ByteExtractorModel", "ByteInjectorModel", "LaneDenseModel", "LifModel", "SoftResetLifModel"]
 
 #: Sums of integers below this are exact in single precision.
 EXACT_SINGLE = 2**24
@@ -59,8 +59,22 @@ class LaneDenseModel(PyLoihiProcessModel):
         self._last = s_in
 
 
-class SoftResetLifModel(PyLifResetModelBitAcc):
-    """The official model of LIFReset, but a spike subtracts the threshold from v instead of setting v to 0."""
+class LifModel(PyLifResetModelBitAcc):
+    """The official model of LIFReset, but the regular reset sets v to what the process started with, not to 0."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._v_init = proc_params["v"]
+
+    def subthr_dynamics(self, activation_in: npt.NDArray[np.int32]) -> None:
+        """Advance u and v; in the step of the regular reset, which has just set both to 0, from the start."""
+        if self.time_step % self.reset_interval == self.reset_offset:
+            self.v[:] = self._v_init
+        super().subthr_dynamics(activation_in)
+
+
+class SoftResetLifModel(LifModel):
+    """As `LifModel`, and a spike subtracts the threshold from v instead of setting v to 0."""
 
     def reset_voltage(self, spike_vector: npt.NDArray[np.bool_]) -> None:
         """Subtract the threshold from v where there was a spike."""

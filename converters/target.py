@@ -1,0 +1,202 @@
+"""What the spikes of a layer have to describe: activity of the analog layer, and the probability that it votes with."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ff2neuro.networks import GoodnessHead, layer_probabilities
+
+__all__ = ["Target", "Trial", "Vote", "layer_probability", "least_squares_gain", "mean_cosine"]
+
+Array = npt.NDArray[Any]
+
+#: How much more than the least error of its probability a hidden layer may have for a lower threshold.
+ERROR_SLACK = 1.15
+#: How much more of 1 - cosine than the least the last layer, and a hidden one, may have for a better probability.
+COSINE_SLACK, HIDDEN_COSINE_SLACK = 1.1, 2.0
+#: Error of a probability, and loss of cosine, below which less is no gain: neither may hide the other.
+NEGLIGIBLE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Vote:
+    """The probabilities that a layer has to give, and what they follow from beside its own activity.
+
+    Attributes
+    ----------
+    head : GoodnessHead
+        How activity becomes a probability.
+    probability : ndarray of shape (n_presentations,)
+        What the analog layer gives.
+    energy : ndarray of shape (n_presentations,)
+        Squared length of the network's input.
+    before : ndarray of shape (n_presentations,) or None
+        Length of the activity that the spikes of the layer before stand for; None for the first layer.
+    """
+
+    head: GoodnessHead
+    probability: Array
+    energy: Array
+    before: Array | None
+
+    def error(self, activity: Array) -> float:
+        """Return the mean absolute error of the probability for an activity of shape (n_presentations, n_neurons)."""
+        return float(np.abs(layer_probability(self.head, activity, self.energy, self.before) - self.probability).mean())
+
+    def every(self, stride: int) -> "Vote":
+        """Return the same for every `stride`-th presentation."""
+        return replace(
+            self,
+            probability=self.probability[::stride],
+            energy=self.energy[::stride],
+            before=None if self.before is None else self.before[::stride],
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one threshold does.
+
+    Attributes
+    ----------
+    multiple : float
+        The threshold, on the scale of a search.
+    lost_cosine : float
+        1 minus the mean cosine between counts and activity.
+    loss : float
+        What is to be made smallest.
+    """
+
+    multiple: float
+    lost_cosine: float
+    loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What the spikes of a layer have to describe.
+
+    Attributes
+    ----------
+    activity : ndarray of shape (n_presentations, n_neurons)
+        What the analog layer does.
+    vote : Vote or None
+        What the layer has to vote; None if it does not vote.
+    ordinary : ndarray of bool, shape (n_presentations,), or None
+        Which presentations are like those that the network will see: the cosine is taken over these. None for all.
+    last : bool
+        Whether no other layer takes the spikes.
+    """
+
+    activity: Array
+    vote: Vote | None = None
+    ordinary: Array | None = None
+    last: bool = True
+
+    def every(self, stride: int) -> "Target":
+        """Return the same for every `stride`-th presentation."""
+        return replace(
+            self,
+            activity=self.activity[::stride],
+            vote=None if self.vote is None else self.vote.every(stride),
+            ordinary=None if self.ordinary is None else self.ordinary[::stride],
+        )
+
+    def cosine(self, counts: Array) -> float:
+        """Return the mean cosine between counts and activity over the ordinary presentations."""
+        if self.ordinary is None:
+            return mean_cosine(counts, self.activity)
+        return mean_cosine(counts[self.ordinary], self.activity[self.ordinary])
+
+    def error(self, counts: Array) -> float | None:
+        """Return the mean absolute error of the probability that counts give; None if the layer does not vote."""
+        return None if self.vote is None else self.vote.error(counts * least_squares_gain(counts, self.activity))
+
+    def judge(self, multiple: float, counts: Array) -> Trial:
+        """Judge the counts that a threshold gives."""
+        lost, error = 1 - self.cosine(counts), self.error(counts)
+        if error is None:
+            return Trial(multiple, lost, lost)
+        return Trial(multiple, lost, (lost + NEGLIGIBLE if self.last else 1.0) * (error + NEGLIGIBLE))
+
+    def choose(self, trials: list[Trial]) -> Trial:
+        """Return the best of several trials.
+
+        A layer that does not vote takes the threshold with the highest cosine. The cosine is decided by strong
+        presentations, though; the probability that a layer votes with is lost first in weak ones, whose few small
+        activities a high threshold silences. So a layer that votes chooses among the thresholds that lose little more
+        of the cosine than the best. The last layer makes the error of its probability times (1 - cosine) smallest; a
+        hidden one that error alone, and takes the lowest of thresholds that are about as good, since the next layer
+        needs its spikes early.
+        """
+        if self.vote is None:
+            return min(trials, key=lambda trial: trial.loss)
+        enough = min(trial.lost_cosine for trial in trials) * (COSINE_SLACK if self.last else HIDDEN_COSINE_SLACK)
+        trials = [trial for trial in trials if trial.lost_cosine <= enough]
+        if self.last:
+            return min(trials, key=lambda trial: trial.loss)
+        enough = min(trial.loss for trial in trials) * ERROR_SLACK
+        return min((trial for trial in trials if trial.loss <= enough), key=lambda trial: trial.multiple)
+
+
+def layer_probability(head: GoodnessHead, activity: Array, energy: Array, before: Array | None) -> Array:
+    """Return the probability of being positive that one layer gives.
+
+    Parameters
+    ----------
+    head : GoodnessHead
+        How activity becomes a probability.
+    activity : ndarray of shape (n_presentations, n_neurons)
+        Activity of the layer.
+    energy : ndarray of shape (n_presentations,)
+        Squared length of the network's input.
+    before : ndarray of shape (n_presentations,) or None
+        Length of the activity of the layer before; None for the first layer.
+
+    Returns
+    -------
+    ndarray of shape (n_presentations,)
+        Probabilities.
+    """
+    layers = [activity] if before is None else [before[:, None], activity]
+    alone = replace(head, voting_layers=(len(layers) - 1,))
+    return layer_probabilities(alone, layers, energy)[0]
+
+
+def least_squares_gain(counts: Array, activity: Array) -> float:
+    """Return the activity that a spike stands for, by least squares; 0 where there are none.
+
+    Parameters
+    ----------
+    counts, activity : ndarray of shape (n_presentations, n_neurons)
+        Two descriptions of the same presentations.
+
+    Returns
+    -------
+    float
+        The gain.
+    """
+    wide = counts.astype(np.float64)
+    energy = float((wide**2).sum())
+    return float((wide * activity).sum()) / energy if energy else 0.0
+
+
+def mean_cosine(counts: Array, activity: Array) -> float:
+    """Return the mean cosine over presentations; a silent vector counts 0.
+
+    Parameters
+    ----------
+    counts, activity : ndarray of shape (n_presentations, n_neurons)
+        Two descriptions of the same presentations.
+
+    Returns
+    -------
+    float
+        Between 0 and 1 for vectors without negative values.
+    """
+    a, b = counts.astype(np.float64), activity.astype(np.float64)
+    lengths = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    products = (a * b).sum(axis=1)
+    return float(np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0).mean())

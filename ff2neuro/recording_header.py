@@ -1,0 +1,123 @@
+"""What a recording says of itself, and how that is written into its file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import h5py
+
+from ff2neuro.errors import FileFormatError
+
+__all__ = ["Kind", "RecordingHeader", "read_header", "write_header"]
+
+Kind = Literal["counts", "spikes"]
+
+FORMAT = "ff2neuro-recording"
+FORMAT_VERSION = 2
+#: Format of recordings of whole presentations, which older versions of this package can read.
+FORMAT_VERSION_WHOLE = 1
+
+
+@dataclass(frozen=True)
+class RecordingHeader:
+    """What every reader of a recording must know.
+
+    Attributes
+    ----------
+    layers : mapping of str to int
+        Number of neurons of every recorded layer, in the order of the network, by the name of its neuron node.
+    n_images, n_hypotheses, n_time_steps : int
+        Sizes of the axes.
+    kind : {"counts", "spikes"}
+        Whether spikes are summed over time.
+    backend, backend_version : str
+        The machine.
+    arithmetic : {"fixed", "float"}
+        Which of the two arithmetics of `ff2neuro.dynamics` the machine used.
+    dt : float
+        Length of a time step [s].
+    states : bool
+        Whether u and v of every step are there as well.
+    early_exit : bool
+        Whether presentations may have been stopped before the last step.
+    """
+
+    layers: Mapping[str, int]
+    n_images: int
+    n_hypotheses: int
+    n_time_steps: int
+    kind: Kind
+    backend: str
+    backend_version: str
+    arithmetic: str
+    dt: float
+    states: bool = False
+    early_exit: bool = False
+
+
+def read_header(file: h5py.File) -> RecordingHeader:
+    """Read what a recording says of itself.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open file.
+
+    Returns
+    -------
+    RecordingHeader
+        The header.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not a recording, or one of a newer format.
+    """
+    if file.attrs.get("format") != FORMAT:
+        raise FileFormatError(f"{file.filename} is not a recording of ff2neuro; make one with `ff2neuro run`")
+    version = int(file.attrs["format_version"])
+    if version > FORMAT_VERSION:
+        raise FileFormatError(
+            f"{file.filename} has recording format {version}, this version reads up to {FORMAT_VERSION}; "
+            "upgrade ff2neuro"
+        )
+    names = [str(name) for name in file.attrs["layers"]]
+    kind: Kind = "spikes" if file.attrs["kind"] == "spikes" else "counts"
+    first = file[f"layers/{names[0]}/{kind}"]
+    return RecordingHeader(
+        layers={name: int(file[f"layers/{name}/{kind}"].shape[-1]) for name in names},
+        n_images=int(first.shape[0]),
+        n_hypotheses=int(first.shape[1]),
+        n_time_steps=int(file.attrs["n_time_steps"]),
+        kind=kind,
+        backend=str(file.attrs["backend"]),
+        backend_version=str(file.attrs["backend_version"]),
+        arithmetic=str(file.attrs["arithmetic"]),
+        dt=float(file.attrs["dt"]),
+        states=bool(file.attrs["states"]),
+        early_exit="steps" in file,
+    )
+
+
+def write_header(file: h5py.File, header: RecordingHeader) -> None:
+    """Write what a recording says of itself.
+
+    Parameters
+    ----------
+    file : h5py.File
+        File open for writing.
+    header : RecordingHeader
+        The header.
+    """
+    file.attrs.update(
+        format=FORMAT,
+        format_version=FORMAT_VERSION if header.early_exit else FORMAT_VERSION_WHOLE,
+        layers=list(header.layers),
+        kind=header.kind,
+        n_time_steps=header.n_time_steps,
+        backend=header.backend,
+        backend_version=header.backend_version,
+        arithmetic=header.arithmetic,
+        dt=header.dt,
+        states=header.states,
+    )

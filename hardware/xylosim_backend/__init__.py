@@ -1,0 +1,1 @@
+"""XyloSim, SynSense's bit-accurate simulator of Xylo, in a Python of its own."""
