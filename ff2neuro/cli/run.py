@@ -88,7 +88,8 @@ def _text(document: dict[str, Any]) -> str:
         f"on {backend['name']} {backend['version']} ({document['arithmetic']} arithmetic)"
     ]
     lines += [
-        f"  {layer['name']}: {layer['n_neurons']} neurons, {layer['spikes_per_neuron']:.3f} spikes per presentation"
+        f"  {layer['name']}: {layer['n_neurons']} neurons, {layer['spikes_per_neuron']:.3f} spikes per neuron and "
+        "presentation"
         for layer in document["layers"]
     ]
     if "early_exit" in document:
