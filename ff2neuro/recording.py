@@ -73,7 +73,9 @@ class Recording:
             raise FileFormatError(f"recording {path} does not exist; check the path")
         try:
             return cls(h5py.File(path, "r"))
-        except (OSError, KeyError) as error:
+        except FileFormatError:
+            raise
+        except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(f"recording {path} cannot be read: damaged, truncated or of another kind") from error
 
     @property

@@ -7,6 +7,7 @@ from typing import Literal
 import h5py
 
 from ff2neuro.errors import FileFormatError
+from ff2neuro.inputs import DIGEST_BYTES
 
 __all__ = ["Kind", "RecordingHeader", "read_header", "write_header"]
 
@@ -71,7 +72,7 @@ def read_header(file: h5py.File) -> RecordingHeader:
     Raises
     ------
     FileFormatError
-        If the file is not a recording, or one of a newer format.
+        If the file is not a recording, one of a newer format, or one whose parts do not fit each other.
     """
     if file.attrs.get("format") != FORMAT:
         raise FileFormatError(f"{file.filename} is not a recording of ff2neuro; make one with `ff2neuro run`")
@@ -84,7 +85,7 @@ def read_header(file: h5py.File) -> RecordingHeader:
     names = [str(name) for name in file.attrs["layers"]]
     kind: Kind = "spikes" if file.attrs["kind"] == "spikes" else "counts"
     first = file[f"layers/{names[0]}/{kind}"]
-    return RecordingHeader(
+    header = RecordingHeader(
         layers={name: int(file[f"layers/{name}/{kind}"].shape[-1]) for name in names},
         n_images=int(first.shape[0]),
         n_hypotheses=int(first.shape[1]),
@@ -97,6 +98,31 @@ def read_header(file: h5py.File) -> RecordingHeader:
         states=bool(file.attrs["states"]),
         early_exit="steps" in file,
     )
+    _check_shapes(file, header)
+    return header
+
+
+def _check_shapes(file: h5py.File, header: RecordingHeader) -> None:
+    """Refuse a file whose data sets are not of the sizes that it states."""
+    presentations = (header.n_images, header.n_hypotheses)
+    expected: dict[str, tuple[int, ...]] = {}
+    for name, n_neurons in header.layers.items():
+        in_every_step = (*presentations, header.n_time_steps, n_neurons)
+        spikes = in_every_step if header.kind == "spikes" else (*presentations, n_neurons)
+        expected[f"layers/{name}/{header.kind}"] = spikes
+        if header.states:
+            expected |= {f"layers/{name}/{variable}": in_every_step for variable in ("u", "v")}
+    if header.early_exit:
+        expected["steps"] = presentations
+    if "inputs" in file:
+        expected |= {"inputs/digests": (header.n_images, DIGEST_BYTES), "inputs/n_events": (header.n_images,)}
+    for path, shape in expected.items():
+        found = getattr(file[path], "shape", None)
+        if found != shape:
+            raise FileFormatError(
+                f"recording {file.filename} is damaged: {path} has shape {found}, and its header asks for {shape}; "
+                "make it again with `ff2neuro run`"
+            )
 
 
 def write_header(file: h5py.File, header: RecordingHeader) -> None:

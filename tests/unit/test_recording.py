@@ -1,5 +1,6 @@
 """Recordings hold what was written, on disk and in memory."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -106,6 +107,54 @@ def test_other_files_are_refused(tmp_path):
     path.write_bytes(b"no HDF5")
     with pytest.raises(FileFormatError, match="cannot be read"):
         Recording.open(path)
+
+
+def cut_short(file):
+    data = file["layers/b/spikes"][:, :, :3]
+    del file["layers/b/spikes"]
+    file["layers/b/spikes"] = data
+
+
+def fewer_images(file):
+    data = file["layers/b/v"][:2]
+    del file["layers/b/v"]
+    file["layers/b/v"] = data
+
+
+def group_in_place_of_data(file):
+    del file["layers/b/spikes"]
+    file.create_group("layers/b/spikes")
+
+
+def no_layers(file):
+    file.attrs["layers"] = np.zeros(0, dtype="S1")
+
+
+def text_for_a_number(file):
+    file.attrs["n_time_steps"] = "many"
+
+
+@pytest.mark.parametrize(
+    ("damage", "match"),
+    [
+        (
+            cut_short,
+            r"recording .*a\.h5 is damaged: layers/b/spikes has shape \(4, 2, 3, 2\).* asks for \(4, 2, 5, 2\)",
+        ),
+        (fewer_images, r"layers/b/v has shape \(2, 2, 5, 2\), and its header asks for \(4, 2, 5, 2\); make it again"),
+        (group_in_place_of_data, r"a\.h5 cannot be read: damaged"),
+        (no_layers, r"a\.h5 cannot be read: damaged"),
+        (text_for_a_number, r"a\.h5 cannot be read: damaged"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(tmp_path, spikes, damage, match):
+    states = {name: (data.astype(np.int32), data.astype(np.int32)) for name, data in spikes.items()}
+    with RecordingWriter(header("spikes", states=True), tmp_path / "a.h5") as writer:
+        writer.write(0, spikes, states)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        damage(file)
+    with pytest.raises(FileFormatError, match=match):
+        Recording.open(tmp_path / "a.h5")
 
 
 def test_no_images_make_an_empty_recording():
