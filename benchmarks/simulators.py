@@ -15,7 +15,7 @@ and its fastest counts:
 Sinabs asks for an old nir and is not installed beside ours: what is missing is fetched into a temporary directory,
 without its requirements.
 
-    python benchmarks/simulators.py [--presentations 4000] [--json simulators.json]
+    python benchmarks/simulators.py [--presentations 8000] [--json simulators.json]
 """
 
 import argparse
@@ -315,7 +315,7 @@ def show(row: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presentations", type=int, default=4000)
+    parser.add_argument("--presentations", type=int, default=8000)
     parser.add_argument("--json", type=Path, help="Write the figures there.")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
