@@ -1,7 +1,7 @@
 """What a machine did: spike counts or spikes of every layer, for every image and label hypothesis."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ff2neuro.errors import ConfigurationError, FileFormatError
 from ff2neuro.files import SafeFile, atomic_path
 from ff2neuro.inputs import DIGEST_BYTES, count_events, digest_events
-from ff2neuro.recording_header import Kind, RecordingHeader, read_header, write_header
+from ff2neuro.recording_header import Kind, RecordingHeader, dataset_shapes, read_header, write_header
 
 __all__ = ["Kind", "Recording", "RecordingHeader", "RecordingWriter"]
 
@@ -244,29 +244,20 @@ class RecordingWriter:
             self._disk.check()
 
     def _prepare(self, file: h5py.File) -> None:
-        header = self.header
-        # In memory nobody reads it: `finish` hands it on.
-        if self._path is not None:
-            write_header(file, header)
-        if header.early_exit:
-            file.create_dataset("steps", (header.n_images, header.n_hypotheses), np.uint16)
-        for name, n_neurons in header.layers.items():
-            group = file.create_group(f"layers/{name}")
-            for dataset, dtype, stepwise in self._datasets():
-                steps = (header.n_time_steps,) if stepwise else ()
-                shape = (header.n_images, header.n_hypotheses, *steps, n_neurons)
-                group.create_dataset(dataset, shape, dtype, **(_compressed(shape, dtype) if stepwise else {}))
+        write_header(file, self.header)
+        for path, shape in dataset_shapes(self.header).items():
+            group, _, name = path.rpartition("/")
+            dtype = self._dtype(name)
+            # What holds every step is large.
+            options = _compressed(shape, dtype) if len(shape) == 4 else {}
+            file.require_group(f"/{group}").create_dataset(name, shape, dtype, **options)
 
-    def _datasets(self) -> Iterator[tuple[str, Any, bool]]:
-        if self.header.kind == "spikes":
-            yield ("spikes", np.uint8, True)
-        else:
-            # Compressing would take longer than simulating, and two bytes are needed by long presentations only.
-            yield ("counts", np.uint8 if self.header.n_time_steps <= LARGEST_BYTE else np.uint16, False)
-        if self.header.states:
-            dtype = np.int32 if self.header.arithmetic == "fixed" else np.float64
-            yield ("u", dtype, True)
-            yield ("v", dtype, True)
+    def _dtype(self, dataset: str) -> npt.DTypeLike:
+        if dataset in ("u", "v"):
+            return np.int32 if self.header.arithmetic == "fixed" else np.float64
+        # Two bytes are needed by long presentations only, and compressing counts would take longer than simulating.
+        one_byte = dataset == "spikes" or (dataset == "counts" and self.header.n_time_steps <= LARGEST_BYTE)
+        return np.uint8 if one_byte else np.uint16
 
     def write(
         self,

@@ -9,7 +9,7 @@ import h5py
 from ff2neuro.errors import FileFormatError
 from ff2neuro.inputs import DIGEST_BYTES
 
-__all__ = ["Kind", "RecordingHeader", "read_header", "write_header"]
+__all__ = ["Kind", "RecordingHeader", "dataset_shapes", "read_header", "write_header"]
 
 Kind = Literal["counts", "spikes"]
 
@@ -102,18 +102,33 @@ def read_header(file: h5py.File) -> RecordingHeader:
     return header
 
 
-def _check_shapes(file: h5py.File, header: RecordingHeader) -> None:
-    """Refuse a file whose data sets are not of the sizes that it states."""
+def dataset_shapes(header: RecordingHeader) -> dict[str, tuple[int, ...]]:
+    """Return which data sets a recording holds beside its inputs.
+
+    Parameters
+    ----------
+    header : RecordingHeader
+        What the recording says of itself.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        Their shapes, by their paths in the file.
+    """
     presentations = (header.n_images, header.n_hypotheses)
-    expected: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {"steps": presentations} if header.early_exit else {}
     for name, n_neurons in header.layers.items():
         in_every_step = (*presentations, header.n_time_steps, n_neurons)
         spikes = in_every_step if header.kind == "spikes" else (*presentations, n_neurons)
-        expected[f"layers/{name}/{header.kind}"] = spikes
+        shapes[f"layers/{name}/{header.kind}"] = spikes
         if header.states:
-            expected |= {f"layers/{name}/{variable}": in_every_step for variable in ("u", "v")}
-    if header.early_exit:
-        expected["steps"] = presentations
+            shapes |= {f"layers/{name}/{variable}": in_every_step for variable in ("u", "v")}
+    return shapes
+
+
+def _check_shapes(file: h5py.File, header: RecordingHeader) -> None:
+    """Refuse a file whose data sets are not of the sizes that it states."""
+    expected = dataset_shapes(header)
     if "inputs" in file:
         expected |= {"inputs/digests": (header.n_images, DIGEST_BYTES), "inputs/n_events": (header.n_images,)}
     for path, shape in expected.items():

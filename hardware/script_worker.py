@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from ff2neuro.errors import BackendError
 from ff2neuro.hardware.own_environment import OwnEnvironment
+from ff2neuro.inputs import InputSource
+from ff2neuro.progress import progress_bar
+from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
 
-__all__ = ["ask"]
+__all__ = ["ask", "record_chunks"]
 
 Array = npt.NDArray[Any]
 
@@ -66,3 +69,38 @@ def ask(
             raise BackendError(f"{name} failed with exit code {done.returncode}:\n{done.stderr.strip()[-2000:]}")
         with np.load(reply, allow_pickle=False) as answer:
             return dict(answer)
+
+
+def record_chunks(
+    header: RecordingHeader,
+    inputs: InputSource,
+    out: Path | None,
+    images_per_chunk: int,
+    simulate: Callable[[Array], dict[str, Array]],
+) -> Recording:
+    """Simulate all images, a chunk at a time, and record them.
+
+    Parameters
+    ----------
+    header : RecordingHeader
+        What will be recorded.
+    inputs : InputSource
+        All images.
+    out : Path or None
+        Where to; in memory by default.
+    images_per_chunk : int
+        Images that are simulated at once.
+    simulate : callable
+        Returns the spikes of every layer for the events of some images.
+
+    Returns
+    -------
+    Recording
+        Open for reading.
+    """
+    with RecordingWriter(header, out) as writer, progress_bar(header.backend, inputs.n_images, "images") as bar:
+        for start, events in inputs.chunks(images_per_chunk):
+            writer.write_inputs(start, events)
+            writer.write(start, simulate(events))
+            bar.advance(len(events))
+    return writer.finish()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ff2neuro.learning.objectives import Objective
 
-__all__ = ["ChainUpdate", "LayerChain", "unit_halves"]
+__all__ = ["ChainUpdate", "LayerChain", "draw_hard_labels", "inverse_lengths", "unit_halves"]
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class LayerChain:
         if energies is not None:
             h.mul_((energies[:, None] + self._code_energies).rsqrt()[:, :, None])
         z = self._objective.logits(h.view(-1, h.shape[2])).view(len(labels), -1)
-        return (z + noise).scatter_(1, labels[:, None], -torch.inf).argmax(dim=1)
+        return draw_hard_labels(z, labels, noise)
 
     def _first_gradient(self, images: Tensor, labels: Tensor, scale: Tensor | None, gradient: Tensor) -> Tensor:
         if scale is not None:
@@ -193,7 +193,43 @@ def unit_halves(h: Tensor) -> Tensor:
 
 def _unit_length(h: Tensor, goodness: Tensor) -> Tensor:
     """Scale every presentation's activity to unit length; a silent one stays silent."""
-    return h * torch.where(goodness > 0, goodness, torch.inf).rsqrt()[:, None]
+    return h * inverse_lengths(goodness)[:, None]
+
+
+def inverse_lengths(energies: Tensor) -> Tensor:
+    """Return by what activity is multiplied to be of unit length.
+
+    Parameters
+    ----------
+    energies : Tensor of shape (n,)
+        Squared lengths.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        Factors; 0 for a silent presentation, which stays silent.
+    """
+    return torch.where(energies > 0, energies, torch.inf).rsqrt()
+
+
+def draw_hard_labels(logits: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
+    """Draw wrong labels, the likelier the more positive a layer takes them for (arXiv 2212.13345, section 3.3).
+
+    Parameters
+    ----------
+    logits : Tensor of shape (batch_size, n_classes)
+        Logits of the first layer under every label.
+    labels : Tensor of int64, shape (batch_size,)
+        True classes.
+    noise : Tensor of shape (batch_size, n_classes)
+        Standard Gumbel numbers, which turn the greatest sum into a draw from the softmax of the logits.
+
+    Returns
+    -------
+    Tensor of int64, shape (batch_size,)
+        Wrong labels.
+    """
+    return (logits + noise).scatter_(1, labels[:, None], -torch.inf).argmax(dim=1)
 
 
 def _means(goodness: Tensor) -> Tensor:

@@ -8,19 +8,18 @@ and the best one is kept; the conversion itself counts as one.
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from ff2neuro.data import Dataset
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.learning.adam import Adam
+from ff2neuro.learning.arithmetic import arithmetic, arrays_of
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.finetuning_chain import SpikingChain
 from ff2neuro.learning.finetuning_judge import Judge
@@ -91,7 +90,7 @@ class FineTuner:
         self._records: list[dict[str, Any]] = []
         self._best: tuple[npt.NDArray[np.float32], ...] = ()
         if state is None:
-            with _threads(config):
+            with arithmetic(config):
                 self._record({"epoch": 0, "conversion": self._identity()})
         else:
             self._go_on_from(state)
@@ -145,7 +144,7 @@ class FineTuner:
             If a weight is no longer finite.
         """
         number, done = self.epoch + 1, 0
-        with _threads(self._config):
+        with arithmetic(self._config):
             for batch in self._presenter.epoch(number):
                 update = self._chain.update(batch.images, batch.labels, batch.wrong_labels, batch.noise)
                 progress = (number - 1 + done / self.n_images) / self._config.epochs
@@ -199,9 +198,9 @@ class FineTuner:
             data_file="",
             epoch=self.epoch,
             step=self._adam.step,
-            weights=_arrays([layer.shadow for layer in self._layers]),
-            first_moments=_arrays(self._adam.first_moments),
-            second_moments=_arrays(self._adam.second_moments),
+            weights=arrays_of([layer.shadow for layer in self._layers]),
+            first_moments=arrays_of(self._adam.first_moments),
+            second_moments=arrays_of(self._adam.second_moments),
             metrics=tuple(json.dumps(record) for record in self._records),
             best_weights=self._best,
         )
@@ -227,7 +226,7 @@ class FineTuner:
         record |= self._judge.figures(self._chain)
         self._records.append(record)
         if record["epoch"] and self.best_epoch == record["epoch"]:
-            self._best = _arrays([layer.weight for layer in self._layers])
+            self._best = arrays_of([layer.weight for layer in self._layers])
         return record
 
     def _rank(self, epoch: int) -> tuple[bool, float]:
@@ -307,20 +306,3 @@ def _divide(
     n_held_out = min(n_held_out, n_images // MOST_HELD_OUT)
     order = np.random.default_rng([config.seed, _JUDGED]).permutation(n_images)
     return np.sort(order[n_held_out:]), order[:n_held_out]
-
-
-@contextmanager
-def _threads(config: TrainingConfig) -> Iterator[None]:
-    """Compute with the threads of a configuration, in full precision, and leave the process as it was."""
-    n_threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    torch.set_num_threads(config.threads or n_threads)
-    torch.set_float32_matmul_precision(config.matmul_precision)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-        torch.set_float32_matmul_precision(precision)
-
-
-def _arrays(tensors: list[Tensor]) -> tuple[npt.NDArray[np.float32], ...]:
-    return tuple(tensor.numpy().copy() for tensor in tensors)

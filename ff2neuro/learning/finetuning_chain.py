@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ff2neuro.coding import encode
+from ff2neuro.learning.chain import draw_hard_labels, inverse_lengths
 from ff2neuro.learning.finetuning_layer import TunedLayer
 from ff2neuro.learning.objectives import Objective
 from ff2neuro.networks import SpikingNetwork
@@ -109,7 +110,7 @@ class SpikingChain:
             drive, summed = currents.sum(dim=1) * repeats, events.sum(dim=1) * repeats
             gradients.append(layer.weight_gradient(local.gradient * lengths[:, None], drive, summed))
             losses.append(local.loss)
-            events, lengths = spikes, _inverse_lengths(h)
+            events, lengths = spikes, inverse_lengths(h.square().sum(dim=1))
         return SpikingUpdate(gradients, torch.stack(losses))
 
     def counts(self, images: Tensor, codes: Array | None = None) -> tuple[list[Tensor], float]:
@@ -168,16 +169,10 @@ class SpikingChain:
         first = self.layers[0]
         h = first.counts(self._first_currents(given, image_part).flatten(0, 1)) * first.layer.gain
         z = self._objective.logits(h * self._input_lengths(given).flatten()[:, None]).view_as(noise)
-        return (z + noise).scatter_(1, labels[:, None], -torch.inf).argmax(dim=1)
+        return draw_hard_labels(z, labels, noise)
 
 
 def _product(events: Tensor, weight: Tensor) -> Tensor:
     """Weighted input of every presentation and step; single precision is exact for the integers that occur here."""
     flat = torch.mm(events.reshape(-1, events.shape[-1]), weight.T)
     return flat.view(*events.shape[:2], -1)
-
-
-def _inverse_lengths(h: Tensor) -> Tensor:
-    """Return by what activity is multiplied to be of unit length; a silent presentation stays silent."""
-    energy = h.square().sum(dim=1)
-    return torch.where(energy > 0, energy, torch.inf).rsqrt()

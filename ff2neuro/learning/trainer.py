@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from ff2neuro.data import Dataset
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.learning.adam import Adam
+from ff2neuro.learning.arithmetic import arithmetic, arrays_of
 from ff2neuro.learning.centering import fold_center, image_center
 from ff2neuro.learning.chain import LayerChain
 from ff2neuro.learning.config import TrainingConfig
@@ -132,13 +132,13 @@ class ForwardForwardTrainer:
             If a loss or a weight is no longer finite.
         """
         number = self.epoch + 1
-        with _arithmetic(self._config):
+        with arithmetic(self._config):
             means = self._run_batches(number)
         self._require_finite(means, number)
         record = self._record(number, means)
         self.metrics.append(json.dumps(record))
         if self._config.patience and self.best_epoch == number:
-            self._best_weights = _arrays(self._chain.weights)
+            self._best_weights = arrays_of(self._chain.weights)
         return record
 
     def _run_batches(self, number: int) -> Tensor:
@@ -174,7 +174,7 @@ class ForwardForwardTrainer:
         return {
             "epoch": number,
             **dict(columns),
-            "accuracy": float((self._network(_arrays(self._chain.weights)).predict(images) == labels).mean()),
+            "accuracy": float((self._network(arrays_of(self._chain.weights)).predict(images) == labels).mean()),
             "accuracy_on": f"{len(images)} {'held-out' if held_out else 'training'} images",
         }
 
@@ -186,10 +186,10 @@ class ForwardForwardTrainer:
         AnalogNetwork
             A copy, with its provenance, and with a one-pass head if the configuration asks for one.
         """
-        network = self._network(self._best_weights or _arrays(self._chain.weights))
+        network = self._network(self._best_weights or arrays_of(self._chain.weights))
         if not self._config.one_pass_updates:
             return network
-        with _arithmetic(self._config):
+        with arithmetic(self._config):
             network, code = add_neutral_code(network, self._config, self._center)
             return replace(network, one_pass=fit_one_pass_head(network, code, self._presenter, self._config))
 
@@ -227,9 +227,9 @@ class ForwardForwardTrainer:
             data_file=self._data_file,
             epoch=self.epoch,
             step=self._adam.step,
-            weights=_arrays(self._chain.weights),
-            first_moments=_arrays(self._adam.first_moments),
-            second_moments=_arrays(self._adam.second_moments),
+            weights=arrays_of(self._chain.weights),
+            first_moments=arrays_of(self._adam.first_moments),
+            second_moments=arrays_of(self._adam.second_moments),
             metrics=tuple(self.metrics),
             best_weights=self._best_weights,
         )
@@ -259,23 +259,6 @@ def train(dataset: Dataset, config: TrainingConfig) -> AnalogNetwork:
     while not trainer.finished:
         trainer.run_epoch()
     return trainer.network()
-
-
-@contextmanager
-def _arithmetic(config: TrainingConfig) -> Iterator[None]:
-    """Compute with the threads and the precision of a configuration, and leave the process as it was."""
-    n_threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    torch.set_num_threads(config.threads or n_threads)
-    torch.set_float32_matmul_precision(config.matmul_precision)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-        torch.set_float32_matmul_precision(precision)
-
-
-def _arrays(tensors: Sequence[Tensor]) -> tuple[npt.NDArray[np.float32], ...]:
-    return tuple(tensor.cpu().numpy().copy() for tensor in tensors)
 
 
 def _tensors(arrays: Sequence[npt.NDArray[np.float32]], device: str) -> list[Tensor]:

@@ -15,10 +15,9 @@ from ff2neuro.hardware.fixed_point import FixedPointLayer, check_currents, check
 from ff2neuro.hardware.initial_potential import require_rest
 from ff2neuro.hardware.own_environment import OwnEnvironment
 from ff2neuro.hardware.reference_backend.backend import check_input_size
-from ff2neuro.hardware.script_worker import ask
+from ff2neuro.hardware.script_worker import ask, record_chunks
 from ff2neuro.inputs import InputSource
-from ff2neuro.progress import progress_bar
-from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
+from ff2neuro.recording import Recording, RecordingHeader
 
 __all__ = ["BRIAN2_LOIHI", "Brian2LoihiBackend"]
 
@@ -59,12 +58,11 @@ class Brian2LoihiBackend(Backend):
         python = BRIAN2_LOIHI.find_interpreter()
         sizes = {layer.name: layer.neurons.n_neurons for layer in layers}
         header = self.recording_header(sizes, inputs, config, "fixed")
-        with RecordingWriter(header, out) as writer, progress_bar(self.name, inputs.n_images, "images") as bar:
-            for start, events in inputs.chunks(_images_per_chunk(layers, inputs)):
-                writer.write_inputs(start, events)
-                writer.write(start, _simulate(python, layers, events, header, config.time_limit))
-                bar.advance(len(events))
-        return writer.finish()
+
+        def simulate(events: Array) -> dict[str, Array]:
+            return _simulate(python, layers, events, header, config.time_limit)
+
+        return record_chunks(header, inputs, out, _images_per_chunk(layers, inputs), simulate)
 
 
 def _layers(graph: nir.NIRGraph, inputs: InputSource, config: RunConfig) -> tuple[FixedPointLayer, ...]:

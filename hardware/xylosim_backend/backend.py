@@ -14,11 +14,10 @@ from ff2neuro.hardware.chain import Chain, ChainLayer, read_chain
 from ff2neuro.hardware.initial_potential import require_rest
 from ff2neuro.hardware.own_environment import OwnEnvironment
 from ff2neuro.hardware.reference_backend.backend import check_input_size
-from ff2neuro.hardware.script_worker import ask
+from ff2neuro.hardware.script_worker import ask, record_chunks
 from ff2neuro.hardware.targets.target import load_target
 from ff2neuro.inputs import InputSource
-from ff2neuro.progress import progress_bar
-from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
+from ff2neuro.recording import Recording, RecordingHeader
 
 __all__ = ["XYLOSIM", "XylosimBackend"]
 
@@ -92,14 +91,13 @@ class XylosimBackend(Backend):
         python = XYLOSIM.find_interpreter()
         sizes = {layer.name: len(layer.weight) for layer in layers}
         header = self.recording_header(sizes, inputs, config, "fixed")
+
+        def simulate(events: Array) -> dict[str, Array]:
+            _check_currents(layers, events)
+            return _simulate(python, layers, events, header, config.time_limit)
+
         images = max(1, PRESENTATIONS_PER_CHUNK // max(1, inputs.n_hypotheses))
-        with RecordingWriter(header, out) as writer, progress_bar(self.name, inputs.n_images, "images") as bar:
-            for start, events in inputs.chunks(images):
-                _check_currents(layers, events)
-                writer.write_inputs(start, events)
-                writer.write(start, _simulate(python, layers, events, header, config.time_limit))
-                bar.advance(len(events))
-        return writer.finish()
+        return record_chunks(header, inputs, out, images, simulate)
 
 
 def _layers(graph: nir.NIRGraph, inputs: InputSource, config: RunConfig) -> tuple[XyloLayer, ...]:
