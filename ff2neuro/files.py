@@ -7,7 +7,7 @@ one. No time stamp enters any file, so the same content gives the same bytes.
 import errno
 import io
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,13 +82,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     OutputError
         If the disk is full or the directory cannot be written; `path` is then as it was before.
     """
+    # Named before it is made, so that an interrupt between the two leaves nothing behind.
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        try:
+            os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place") from error
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())

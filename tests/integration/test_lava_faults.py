@@ -366,7 +366,8 @@ import signal, sys
 from ff2neuro.cli.main import main
 # A shell that starts tests in the background makes them ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-main(["run", sys.argv[1], "--backend", "lava", "--input", sys.argv[2], "--out", sys.argv[3]])
+# So few lanes, for a run of minutes.
+main(["run", sys.argv[1], "--backend", "lava", "--lanes", "2", "--input", sys.argv[2], "--out", sys.argv[3]])
 """
 
 

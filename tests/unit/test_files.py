@@ -52,6 +52,23 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("call", ["open", "close", "chmod", "fsync"])
+def test_interrupt_at_any_moment_leaves_the_old_file_alone(tmp_path, monkeypatch, call):
+    (tmp_path / "file").write_text("old")
+    real = getattr(os, call)
+
+    def interrupted(*arguments):
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_bytes(tmp_path / "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
 def test_written_files_have_ordinary_permissions(tmp_path):
     write_bytes(tmp_path / "file", b"x")
     (tmp_path / "other").write_bytes(b"x")
