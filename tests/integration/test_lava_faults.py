@@ -77,7 +77,7 @@ def graph():
     return nir.NIRGraph(nodes, list(pairwise(nodes)))
 
 
-def inputs_with(sabotage, at=3):
+def inputs_with(sabotage, at=3, n_images=400):
     """Input of eight chunks or more; `sabotage` is called once, when number `at` is asked for and two are under way."""
     asked = []
 
@@ -88,7 +88,7 @@ def inputs_with(sabotage, at=3):
         # Enough for a spike at every step, and different in every chunk.
         return np.full((stop - start, 1, 1, 6), 1 + start // 50, dtype=np.uint8)
 
-    return InputSource(400, 1, T, 6, constant=True, integer=True, read=read)
+    return InputSource(n_images, 1, T, 6, constant=True, integer=True, read=read)
 
 
 def processes_of(machine):
@@ -106,8 +106,9 @@ def fail(machine, graph, sabotage, match):
         sabotage(pid, group.members())
 
     start = time.monotonic()
+    # So many images that the run cannot end well before the loss is seen.
     with pytest.raises(BackendError, match=match):
-        machine.run(graph, inputs_with(act), RunConfig(time_limit=TIME_LIMIT))
+        machine.run(graph, inputs_with(act, n_images=10_000), RunConfig(time_limit=TIME_LIMIT))
     assert time.monotonic() - start < OVER
     assert groups
     assert groups[0].members() == []
