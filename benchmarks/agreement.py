@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.analysis import CosineMean
-from ff2neuro.coding import encode, input_energy, scores, spiking_latents
+from ff2neuro.coding import encode, input_energy, needed_kind, recorded_latents, scores_of_latents
 from ff2neuro.converters.nir_graph import initial_potentials, to_nir
 from ff2neuro.converters.rate import ConversionConfig, sweep
 from ff2neuro.data import Dataset, load_dataset
-from ff2neuro.dynamics import Reset
 from ff2neuro.files import write_text
 from ff2neuro.hardware.backend import Backend, RunConfig, get_backend
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork, load_model, predict_from_scores
@@ -37,11 +36,15 @@ Array = npt.NDArray[Any]
 CHUNK = 200
 #: Training images to calibrate on, as `ff2neuro export` takes by default.
 N_CALIBRATION = 1000
-#: Ways to convert: reset, and initial potential as a fraction of the threshold.
-WAYS: dict[str, tuple[Reset, float]] = {
-    "zero": ("zero", 0.0),
-    "subtract": ("subtract", 0.5),
-    "subtract-from-0": ("subtract", 0.0),
+#: What the last columns of both tables show.
+FIGURES = "equal  cosine/shuffled per layer"
+#: Ways to convert: by subtraction starts from half a threshold unless told otherwise.
+WAYS = {
+    "zero": ConversionConfig(reset="zero"),
+    "subtract": ConversionConfig(reset="subtract"),
+    "subtract-from-0": ConversionConfig(reset="subtract", initial_potential=0.0),
+    "zero-by-times": ConversionConfig(reset="zero", readout="times"),
+    "subtract-by-times": ConversionConfig(reset="subtract", readout="times"),
 }
 
 
@@ -54,6 +57,7 @@ class Row:
     seed: int
     reset: str
     initial_potential: float
+    readout: str
     n_time_steps: int
     n_images: int
     analog_accuracy: float
@@ -73,6 +77,7 @@ class Mean:
     widths: tuple[int, ...]
     reset: str
     initial_potential: float
+    readout: str
     n_time_steps: int
     n_seeds: int
     mean_absolute_difference_pp: float
@@ -88,7 +93,8 @@ class Comparison:
     def __init__(self, spiking: SpikingNetwork, config: ConversionConfig) -> None:
         self.spiking, self.config = spiking, config
         self._graph = to_nir(spiking, "native")
-        self._run = RunConfig(dt=spiking.dt, reset=spiking.reset, v_init=initial_potentials(spiking))
+        kind, v_init = needed_kind(spiking), initial_potentials(spiking)
+        self._run = RunConfig(dt=spiking.dt, reset=spiking.reset, record=kind, v_init=v_init)
         self._predictions: list[Array] = []
         self._cosines = [[CosineMean() for _ in spiking.layers] for _ in range(2)]
         self._n_ties = 0
@@ -97,12 +103,12 @@ class Comparison:
         """Run a chunk of images and compare it with what the analog network makes of them."""
         source = encode(self.spiking.input_code, images, self.spiking.n_time_steps)
         with backend.run(self._graph, source, self._run) as recording:
-            counts = [recording.counts(name) for name in recording.layer_names]
-        found = scores(self.spiking, counts, input_energy(self.spiking.input_code, images))
+            activity = recorded_latents(self.spiking, recording)
+        found = scores_of_latents(self.spiking, activity, input_energy(self.spiking.input_code, images))
         predictions, ties = predict_from_scores(found)
         self._predictions.append(predictions)
         self._n_ties += ties
-        for layer, (ours, other) in enumerate(zip(latents, spiking_latents(self.spiking, counts), strict=True)):
+        for layer, (ours, other) in enumerate(zip(latents, activity, strict=True)):
             self._cosines[0][layer].update(ours, other)
             # Each image against its neighbour's spikes under the same hypothesis.
             self._cosines[1][layer].update(ours, np.roll(other, 1, axis=0))
@@ -118,6 +124,7 @@ class Comparison:
             seed=int(analog.provenance.get("seed", 0)),
             reset=self.config.reset,
             initial_potential=self.config.start,
+            readout=self.config.readout,
             n_time_steps=self.config.n_time_steps,
             n_images=len(labels),
             analog_accuracy=float(right[0].mean()),
@@ -134,11 +141,11 @@ class Comparison:
 def average(rows: list[Row]) -> list[Mean]:
     """Average over the seeds of every architecture and setting."""
 
-    def setting(row: Row) -> tuple[tuple[int, ...], str, float, int]:
-        return row.widths, row.reset, row.initial_potential, row.n_time_steps
+    def setting(row: Row) -> tuple[tuple[int, ...], str, float, str, int]:
+        return row.widths, row.reset, row.initial_potential, row.readout, row.n_time_steps
 
     means = []
-    for (widths, reset, initial_potential, n_time_steps), group in groupby(sorted(rows, key=setting), setting):
+    for (widths, reset, initial_potential, readout, n_time_steps), group in groupby(sorted(rows, key=setting), setting):
         seeds = list(group)
         errors = np.array([row.two_standard_errors_pp for row in seeds])
         means.append(
@@ -146,6 +153,7 @@ def average(rows: list[Row]) -> list[Mean]:
                 widths=widths,
                 reset=reset,
                 initial_potential=initial_potential,
+                readout=readout,
                 n_time_steps=n_time_steps,
                 n_seeds=len(seeds),
                 mean_absolute_difference_pp=float(np.mean([abs(row.difference_pp) for row in seeds])),
@@ -163,7 +171,7 @@ def line(row: Row) -> str:
     cosine = " ".join(f"{a:.4f}/{b:.3f}" for a, b in zip(row.cosine, row.cosine_shuffled, strict=True))
     return (
         f"{'x'.join(map(str, row.widths)):>14} {row.seed:4d} {row.reset:>8} {row.initial_potential:3g} "
-        f"{row.n_time_steps:3d}  "
+        f"{row.readout:>6} {row.n_time_steps:3d}  "
         f"{100 * row.analog_accuracy:6.2f} {100 * row.spiking_accuracy:6.2f}  {row.difference_pp:+.2f} +-"
         f"{row.two_standard_errors_pp:.2f}  {100 * row.agreement:6.2f}  {cosine}"
     )
@@ -174,7 +182,7 @@ def summary(mean: Mean) -> str:
     cosine = " ".join(f"{a:.4f}/{b:.3f}" for a, b in zip(mean.cosine, mean.cosine_shuffled, strict=True))
     return (
         f"{'x'.join(map(str, mean.widths)):>14} {mean.n_seeds:5d} {mean.reset:>8} {mean.initial_potential:3g} "
-        f"{mean.n_time_steps:3d}  "
+        f"{mean.readout:>6} {mean.n_time_steps:3d}  "
         f"{mean.mean_absolute_difference_pp:.2f} +-{mean.two_standard_errors_pp:.2f}  {100 * mean.agreement:6.2f}  "
         f"{cosine}"
     )
@@ -226,7 +234,7 @@ def measure(run: Path, data: Dataset, settings: list[ConversionConfig], n_images
     multiple=True,
     default=["zero", "subtract"],
     show_default=True,
-    help="Reset to zero; by subtraction from half a threshold; or by subtraction from 0.",
+    help="Reset to zero; by subtraction from half a threshold or from 0; read by counts or by times.",
 )
 @click.option("--samples", type=int, help="Test images [default: all].")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("agreement.json"), show_default=True)
@@ -241,12 +249,12 @@ def main(runs: tuple[Path, ...], data_dir: Path | None, out: Path, **options: An
     if not (runs or trained):
         raise click.UsageError("name run directories, or networks to --train")
     settings = [
-        ConversionConfig(n_time_steps=int(steps), reset=WAYS[way][0], initial_potential=WAYS[way][1])
-        for way in options["ways"]
-        for steps in options["steps"].split(",")
+        replace(WAYS[way], n_time_steps=int(steps)) for way in options["ways"] for steps in options["steps"].split(",")
     ]
     rows = []
-    click.echo("        widths seed    reset  v0   T  analog spiking difference [pp]  equal  cosine/shuffled per layer")
+    click.echo(
+        "        widths seed    reset  v0   read   T  analog spiking difference [pp]  equal  cosine/shuffled per layer"
+    )
     for run in (*runs, *trained):
         for row in measure(run, data, settings, options["samples"]):
             rows.append(row)
@@ -254,7 +262,7 @@ def main(runs: tuple[Path, ...], data_dir: Path | None, out: Path, **options: An
             # A long comparison that is stopped leaves what it has.
             document = {"rows": [asdict(row) for row in rows], "means": [asdict(mean) for mean in average(rows)]}
             write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    click.echo("\n        widths seeds    reset  v0   T  |difference| [pp]  equal  cosine/shuffled per layer")
+    click.echo(f"\n        widths seeds    reset  v0   read   T  |difference| [pp]  {FIGURES}")
     for mean in average(rows):
         click.echo(summary(mean))
 

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ff2neuro.converters.config import Readout
 from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.target import Target, Trial, least_squares_gain
-from ff2neuro.dynamics import simulate, spike_counts
+from ff2neuro.dynamics import Neurons, simulate, spike_counts, spike_times
 from ff2neuro.errors import NetworkError
+from ff2neuro.networks import ActivityTable
+from ff2neuro.networks.activity_table import last_spikes
 
 __all__ = ["MOST_TRIALS", "BalancedThreshold", "balance_threshold"]
 
@@ -43,8 +46,12 @@ class BalancedThreshold:
         Firing thresholds in the units of the weights.
     gain : float
         Activity that one spike stands for: least squares of activity on counts.
+    table : ActivityTable or None
+        What spikes stand for by their number and the time of the last one; None if they are read by number alone.
+    activity : ndarray of shape (n_presentations, n_neurons)
+        What the spikes stand for.
     cosine : float
-        Mean cosine between counts and activity.
+        Mean cosine between what is read of the spikes and activity.
     error : float or None
         Mean absolute error of the probability that the layer votes with; None if it does not vote.
     spikes : ndarray of bool, shape (n_presentations, n_time_steps, n_neurons)
@@ -53,6 +60,8 @@ class BalancedThreshold:
 
     v_threshold: Array
     gain: float
+    table: ActivityTable | None
+    activity: Array
     cosine: float
     error: float | None
     spikes: npt.NDArray[np.bool_]
@@ -66,9 +75,10 @@ def balance_threshold(
     *,
     name: str,
     scale: Array | float = 1.0,
+    readout: Readout = "counts",
     tick: Callable[[], None] | None = None,
 ) -> BalancedThreshold:
-    """Choose the threshold whose spike counts describe the analog layer best, as `Target.choose` says.
+    """Choose the threshold whose spikes describe the analog layer best, as `Target.choose` says.
 
     Parameters
     ----------
@@ -84,6 +94,8 @@ def balance_threshold(
         What the layer is called, for the message.
     scale : float or ndarray of shape (n_neurons,)
         Real weight that a weight of 1 stands for; the threshold is one number for all neurons on the real scale.
+    readout : {"counts", "times"}
+        What the spikes will be read by.
     tick : callable, optional
         Called after each threshold that has been tried.
 
@@ -104,7 +116,7 @@ def balance_threshold(
             "calibrate on data like those that it was trained on"
         )
     unit = float(np.percentile(positive, CURRENT_PERCENTILE)) / np.broadcast_to(scale, (currents.shape[-1],))
-    search = _Search(currents, target, n_time_steps, model, tick)
+    search = _Search(currents, target, n_time_steps, model, readout, tick)
     stride = -(-len(currents) // COARSE_PRESENTATIONS)
     coarse = search.every(stride).trials(unit, COARSE, PATIENCE)
     straightest = min(coarse, key=lambda trial: trial.lost_cosine).multiple
@@ -117,7 +129,14 @@ def balance_threshold(
     if not counts.any():
         raise NetworkError(f"{name} sends no spike in {n_time_steps} steps at any threshold; use more --steps")
     gain = least_squares_gain(counts, target.activity)
-    return BalancedThreshold(thresholds, gain, target.cosine(counts), target.error(counts), spikes)
+    if readout == "counts":
+        fit = target.cosine(counts), target.error(counts)
+        return BalancedThreshold(thresholds, gain, None, counts * gain, *fit, spikes)
+    last = last_spikes(spikes)
+    table = ActivityTable.fit(counts, last, target.activity, n_time_steps, gain)
+    activity = table.of(counts, last)
+    fit = target.cosine(activity), target.error(activity)
+    return BalancedThreshold(thresholds, gain, table, activity, *fit, spikes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +147,7 @@ class _Search:
     target: Target
     n_time_steps: int
     model: NeuronModel
+    readout: Readout
     tick: Callable[[], None] | None
 
     def every(self, stride: int) -> "_Search":
@@ -143,7 +163,7 @@ class _Search:
             if tried is not None and np.array_equal(thresholds, tried):
                 continue
             tried = thresholds
-            trials.append(self.target.judge(float(multiple), self._counts(thresholds)))
+            trials.append(self.target.judge(float(multiple), self._read(thresholds)))
             if self.tick is not None:
                 self.tick()
             losses = [trial.loss for trial in trials]
@@ -151,9 +171,15 @@ class _Search:
                 break
         return trials
 
-    def _counts(self, thresholds: Array) -> Array:
-        neurons = self.model.at(thresholds)
-        return np.concatenate([spike_counts(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)])
+    def _read(self, thresholds: Array) -> Array:
+        """Return what is read of the spikes, on any scale."""
+        neurons: Neurons = self.model.at(thresholds)
+        if self.readout == "counts":
+            return np.concatenate([spike_counts(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)])
+        parts = [spike_times(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)]
+        counts, last = (np.concatenate(part) for part in zip(*parts, strict=True))
+        gain = least_squares_gain(counts, self.target.activity)
+        return ActivityTable.fit(counts, last, self.target.activity, self.n_time_steps, gain).of(counts, last)
 
 
 def _chunks(currents: Array) -> list[Array]:

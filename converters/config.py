@@ -7,10 +7,12 @@ from ff2neuro.converters.quantisation import WeightScale, largest_code
 from ff2neuro.dynamics import DECAY_UNITY, Reset
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.networks import InputCoding
+from ff2neuro.networks.activity_table import MOST_STEPS
 
-__all__ = ["ConversionConfig", "Neuron"]
+__all__ = ["ConversionConfig", "Neuron", "Readout"]
 
 Neuron = Literal["if", "lif"]
+Readout = Literal["counts", "times"]
 
 #: Time constant of a leaky membrane, in presentations, unless a leak is given: after one presentation 22 % of its first
 #: step's charge are forgotten.
@@ -50,6 +52,9 @@ class ConversionConfig:
         Membrane potential at the start of a presentation, as a fraction of the threshold, 0 to 1. Half a threshold
         makes counts round to nearest instead of down; NIR can say only 0. None for 1/2 with reset by subtraction,
         which NIR cannot say either, and 0 with reset to zero.
+    readout : {"counts", "times"}
+        What spikes are read by: their number alone, or the time of the last one as well (`ActivityTable`). The graph
+        is the same; a machine has to record the spikes of every step.
 
     Raises
     ------
@@ -68,6 +73,7 @@ class ConversionConfig:
     leak: int | None = None
     weight_scale: WeightScale = "layer"
     initial_potential: float | None = None
+    readout: Readout = "counts"
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_time_steps <= 65535:
@@ -84,6 +90,11 @@ class ConversionConfig:
             )
         self._check_names()
         self._check_leak()
+        if self.readout == "times" and self.n_time_steps > MOST_STEPS:
+            raise ConfigurationError(
+                f"the number of time steps is {self.n_time_steps}; a readout by the times of spikes goes up to "
+                f"{MOST_STEPS}: with so many steps, counts tell as much"
+            )
 
     def _check_names(self) -> None:
         for what, value, known in (
@@ -91,6 +102,7 @@ class ConversionConfig:
             ("input coding", self.input_coding, get_args(InputCoding)),
             ("neuron", self.neuron, get_args(Neuron)),
             ("weight scale", self.weight_scale, get_args(WeightScale)),
+            ("readout", self.readout, get_args(Readout)),
         ):
             if value not in known:
                 raise ConfigurationError(f"unknown {what} {value!r}; known are {', '.join(known)}")

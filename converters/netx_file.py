@@ -20,11 +20,11 @@ from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY
 from ff2neuro.errors import FileFormatError, NetworkError, RangeError
 from ff2neuro.files import Tree, hdf5_bytes, open_hdf5, read_tree, write_bytes
 from ff2neuro.networks import SpikingLayer, SpikingNetwork
+from ff2neuro.networks.spiking import READOUT_FORMAT
 
 __all__ = ["loading_call", "read_netx", "write_netx"]
 
 GROUP = "ff2neuro"
-FORMAT_VERSION = 1
 #: 17-bit thresholds.
 LARGEST_VTH = 2**17 - 1
 #: Message bits with which netx's first Dense takes graded input; with 0 it takes every value for one spike.
@@ -64,9 +64,8 @@ def write_netx(network: SpikingNetwork, path: Path | str) -> SpikingNetwork:
             _require_current_range(index, layer)
     # Rounded weights may be -0, which an integer cannot be; the checksums tell the two apart.
     network = replace(network, layers=tuple(replace(layer, weight=layer.weight + 0.0) for layer in network.layers))
-    content = hdf5_bytes(
-        {"layer": _layers_tree(network), GROUP: {"format_version": FORMAT_VERSION, **network.readout_tree()}}
-    )
+    readout = {"format_version": network.readout_format, **network.readout_tree()}
+    content = hdf5_bytes({"layer": _layers_tree(network), GROUP: readout})
     with h5py.File(io.BytesIO(content), "r") as file:
         back = _parse(file, "the file just written")
     if [layer.checksum for layer in back.layers] != [layer.checksum for layer in network.layers]:
@@ -196,9 +195,9 @@ def _parse(file: h5py.File, what: str) -> SpikingNetwork:
             "export it with `ff2neuro export --target netx`"
         )
     tree = read_tree(file[GROUP])
-    if int(tree["format_version"]) > FORMAT_VERSION:
+    if int(tree["format_version"]) > READOUT_FORMAT:
         raise FileFormatError(
-            f"{what} has format {tree['format_version']} of ff2neuro, this version reads up to {FORMAT_VERSION}; "
+            f"{what} has format {tree['format_version']} of ff2neuro, this version reads up to {READOUT_FORMAT}; "
             "upgrade ff2neuro"
         )
     groups = [file[f"layer/{index + 1}"] for index in range(len(tree["gains"]))]

@@ -19,11 +19,11 @@ from ff2neuro.converters.nir_graph import Dialect, linear_name, spikes_name, to_
 from ff2neuro.errors import FF2NeuroError, FileFormatError, GraphError, NetworkError
 from ff2neuro.files import Tree, open_hdf5, read_tree, write_bytes, write_tree
 from ff2neuro.networks import SpikingNetwork
+from ff2neuro.networks.spiking import READOUT_FORMAT
 
 __all__ = ["NirFile", "read_network", "read_nir", "write_graph", "write_network"]
 
 GROUP = "ff2neuro"
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def write_network(network: SpikingNetwork, path: Path | str, dialect: Dialect = 
     FileFormatError
         If what was written does not read back as it was.
     """
-    tree = {"format_version": FORMAT_VERSION, "dialect": dialect, **network.readout_tree()}
+    tree = {"format_version": network.readout_format, "dialect": dialect, **network.readout_tree()}
     return _write_checked(to_nir(network, dialect), path, tree)
 
 
@@ -182,9 +182,9 @@ def _parse(file: h5py.File, what: str, source: Path | BinaryIO) -> NirFile:
     dialect, tree = None, None
     if GROUP in file:
         tree = read_tree(file[GROUP])
-        if int(tree["format_version"]) > FORMAT_VERSION:
+        if int(tree["format_version"]) > READOUT_FORMAT:
             raise FileFormatError(
-                f"{what} has format {tree['format_version']} of ff2neuro, this version reads up to {FORMAT_VERSION}; "
+                f"{what} has format {tree['format_version']} of ff2neuro, this version reads up to {READOUT_FORMAT}; "
                 "upgrade ff2neuro"
             )
         dialect = str(tree["dialect"])

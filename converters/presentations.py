@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ff2neuro.coding import encode
 from ff2neuro.converters.config import ConversionConfig
-from ff2neuro.converters.target import Target, Vote, layer_probability
+from ff2neuro.converters.target import HIDDEN, LAST, LAST_BY_TIMES, Target, Vote, layer_probability
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, InputCode
 
 __all__ = ["Presentations", "present"]
@@ -49,7 +49,7 @@ class Presentations:
     head: GoodnessHead
     ordinary: Array
 
-    def target(self, layer: int, before: Array | None) -> Target:
+    def target(self, layer: int, before: Array | None, config: ConversionConfig) -> Target:
         """Return what the spikes of a layer have to describe.
 
         Parameters
@@ -58,21 +58,26 @@ class Presentations:
             Index of the layer.
         before : ndarray of shape (n_presentations, n_neurons) or None
             Activity that the spikes of the layer before stand for; None for the first layer.
+        config : ConversionConfig
+            Choices of the conversion.
 
         Returns
         -------
         Target
             With a vote if the layer votes.
         """
-        own, last = self.activity[layer], layer == len(self.activity) - 1
+        own = self.activity[layer]
         if layer not in self.head.voting_layers:
-            return Target(own, ordinary=self.ordinary, last=last)
+            return Target(own, ordinary=self.ordinary)
         analog, spiking = (
             None if activity is None else np.linalg.norm(activity.astype(np.float64), axis=1)
             for activity in (self.activity[layer - 1] if layer else None, before)
         )
         probability = layer_probability(self.head, own, self.energy, analog)
-        return Target(own, Vote(self.head, probability, self.energy, spiking), self.ordinary, last)
+        fine = config.readout == "times" and config.reset == "subtract"
+        last = LAST_BY_TIMES if fine else LAST
+        rule = last if layer == len(self.activity) - 1 else HIDDEN
+        return Target(own, Vote(self.head, probability, self.energy, spiking), self.ordinary, rule)
 
 
 def present(network: AnalogNetwork, code: InputCode, images: Array, config: ConversionConfig) -> Presentations:

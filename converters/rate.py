@@ -71,11 +71,11 @@ def convert(network: AnalogNetwork, calibration: Array, config: ConversionConfig
     events, before = presentations.events, None
     with LateProgress("balancing thresholds", len(network.weights) * MOST_TRIALS, "thresholds") as progress:
         for index, weight in enumerate(network.weights):
-            target = presentations.target(index, before)
+            target = presentations.target(index, before, config)
             layer, balanced, note = _convert_layer(index, weight, events, target, config, progress)
             layers.append(layer)
             notes.append(note)
-            events, before = balanced.spikes, balanced.spikes.sum(axis=1) * balanced.gain
+            events, before = balanced.spikes, balanced.activity
             progress.reach((index + 1) * MOST_TRIALS)
     return SpikingNetwork(
         layers=tuple(layers),
@@ -136,7 +136,14 @@ def _convert_layer(
     if config.weight_bits is not None:
         _check_range(name, codes, currents, hidden=index > 0)
     balanced = balance_threshold(
-        currents, target, config.n_time_steps, model, name=name, scale=scale, tick=progress.tick
+        currents,
+        target,
+        config.n_time_steps,
+        model,
+        name=name,
+        scale=scale,
+        readout=config.readout,
+        tick=progress.tick,
     )
     layer = SpikingLayer(
         weight=codes,
@@ -145,6 +152,7 @@ def _convert_layer(
         reset=config.reset,
         gain=balanced.gain,
         v_init=model.v_init(balanced.v_threshold),
+        table=balanced.table,
     )
     error = float(np.linalg.norm(codes * scale[:, None] - weight) / np.linalg.norm(weight))
     return layer, balanced, _layer_note(name, balanced, config, error)
@@ -217,7 +225,8 @@ def _layer_note(name: str, balanced: BalancedThreshold, config: ConversionConfig
     leak = f", leak {config.mem_leak}/{DECAY_UNITY} per step" if config.mem_leak else ""
     start = f", potential starts at {config.start:g} of the threshold" if config.start else ""
     voted = "" if balanced.error is None else f", mean error of the probability {balanced.error:.4f}"
+    read = "counts" if config.readout == "counts" else "activity read from counts and last spikes"
     return (
-        f"{name}: {bits}{rounding}, {threshold}, reset {config.reset}{leak}{start}: mean cosine between counts and "
+        f"{name}: {bits}{rounding}, {threshold}, reset {config.reset}{leak}{start}: mean cosine between {read} and "
         f"analog activity {balanced.cosine:.4f}{voted} on calibration data"
     )

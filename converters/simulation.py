@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.coding import encode, input_energy, scores
+from ff2neuro.coding import encode, input_energy, latents_of_spikes, scores_of_latents
 from ff2neuro.converters.population import NeuronModel
 from ff2neuro.dynamics import simulate
 from ff2neuro.networks import SpikingNetwork, predict_from_scores
 
-__all__ = ["predict", "spike_counts_of"]
+__all__ = ["predict", "spikes_of"]
 
 Array = npt.NDArray[Any]
 
@@ -36,14 +36,16 @@ def predict(network: SpikingNetwork, images: Array) -> npt.NDArray[np.int64]:
     """
     energy = input_energy(network.input_code, images)
     parts = [
-        predict_from_scores(scores(network, counts, energy[start : start + CHUNK]))[0]
-        for start, counts in spike_counts_of(network, images)
+        predict_from_scores(
+            scores_of_latents(network, latents_of_spikes(network, spikes), energy[start : start + CHUNK])
+        )[0]
+        for start, spikes in spikes_of(network, images)
     ]
     return np.concatenate(parts)
 
 
-def spike_counts_of(network: SpikingNetwork, images: Array) -> Iterator[tuple[int, list[Array]]]:
-    """Yield the spike counts of all layers, a chunk of images at a time.
+def spikes_of(network: SpikingNetwork, images: Array) -> Iterator[tuple[int, list[Array]]]:
+    """Yield the spikes of all layers, a chunk of images at a time.
 
     Parameters
     ----------
@@ -56,8 +58,8 @@ def spike_counts_of(network: SpikingNetwork, images: Array) -> Iterator[tuple[in
     ------
     start : int
         Index of the first image of the chunk.
-    counts : list of ndarray of int, shape (n, n_hypotheses, n_neurons)
-        Spike counts of each layer.
+    spikes : list of ndarray of bool, shape (n, n_hypotheses, n_time_steps, n_neurons)
+        Spikes of each layer.
     """
     source = encode(network.input_code, images, network.n_time_steps)
     integer = all(
@@ -65,11 +67,11 @@ def spike_counts_of(network: SpikingNetwork, images: Array) -> Iterator[tuple[in
         for layer in network.layers
     )
     for start, events in source.chunks(CHUNK):
-        activity = events.reshape(-1, *events.shape[2:])
-        counts = []
+        arriving = events.reshape(-1, *events.shape[2:])
+        spikes = []
         for layer in network.layers:
-            flat = activity.reshape(-1, activity.shape[-1]).astype(np.float32)
-            currents = (flat @ layer.weight.T.astype(np.float32)).reshape(*activity.shape[:2], layer.n_neurons)
-            activity = simulate(NeuronModel.of_layer(layer, integer=integer), currents, network.n_time_steps)
-            counts.append(activity.sum(axis=1).reshape(*events.shape[:2], layer.n_neurons))
-        yield start, counts
+            flat = arriving.reshape(-1, arriving.shape[-1]).astype(np.float32)
+            currents = (flat @ layer.weight.T.astype(np.float32)).reshape(*arriving.shape[:2], layer.n_neurons)
+            arriving = simulate(NeuronModel.of_layer(layer, integer=integer), currents, network.n_time_steps)
+            spikes.append(arriving.reshape(*events.shape[:2], *arriving.shape[1:]))
+        yield start, spikes

@@ -8,14 +8,21 @@ import numpy.typing as npt
 
 from ff2neuro.networks import GoodnessHead, layer_probabilities
 
-__all__ = ["Target", "Trial", "Vote", "layer_probability", "least_squares_gain", "mean_cosine"]
+__all__ = [
+    "HIDDEN",
+    "LAST",
+    "LAST_BY_TIMES",
+    "Rule",
+    "Target",
+    "Trial",
+    "Vote",
+    "layer_probability",
+    "least_squares_gain",
+    "mean_cosine",
+]
 
 Array = npt.NDArray[Any]
 
-#: How much more than the least error of its probability a hidden layer may have for a lower threshold.
-ERROR_SLACK = 1.15
-#: How much more of 1 - cosine than the least the last layer, and a hidden one, may have for a better probability.
-COSINE_SLACK, HIDDEN_COSINE_SLACK = 1.1, 2.0
 #: Error of a probability, and loss of cosine, below which less is no gain: neither may hide the other.
 NEGLIGIBLE = 1e-4
 
@@ -56,6 +63,31 @@ class Vote:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What a voting layer gives up for what.
+
+    Attributes
+    ----------
+    cosine_slack : float
+        How many times the least 1 - cosine may be, for a better probability.
+    error_slack : float or None
+        How many times the least error of the probability may be, for a lower threshold; None to make error times
+        (1 - cosine) smallest, whatever the threshold.
+    """
+
+    cosine_slack: float
+    error_slack: float | None
+
+
+#: The next layer needs the spikes of a hidden layer early.
+HIDDEN = Rule(cosine_slack=2.0, error_slack=1.15)
+#: The last layer, read by counts: high thresholds cost spikes and weak activity, low ones the cosine.
+LAST = Rule(cosine_slack=1.1, error_slack=None)
+#: Reset by subtraction and read by times, the cosine is above that of counts by more than a lower threshold costs.
+LAST_BY_TIMES = Rule(cosine_slack=1.5, error_slack=1.15)
+
+
+@dataclass(frozen=True)
 class Trial:
     """What one threshold does.
 
@@ -86,14 +118,14 @@ class Target:
         What the layer has to vote; None if it does not vote.
     ordinary : ndarray of bool, shape (n_presentations,), or None
         Which presentations are like those that the network will see: the cosine is taken over these. None for all.
-    last : bool
-        Whether no other layer takes the spikes.
+    rule : Rule
+        How a threshold is chosen if the layer votes.
     """
 
     activity: Array
     vote: Vote | None = None
     ordinary: Array | None = None
-    last: bool = True
+    rule: Rule = LAST
 
     def every(self, stride: int) -> "Target":
         """Return the same for every `stride`-th presentation."""
@@ -119,7 +151,8 @@ class Target:
         lost, error = 1 - self.cosine(counts), self.error(counts)
         if error is None:
             return Trial(multiple, lost, lost)
-        return Trial(multiple, lost, (lost + NEGLIGIBLE if self.last else 1.0) * (error + NEGLIGIBLE))
+        straightness = lost + NEGLIGIBLE if self.rule.error_slack is None else 1.0
+        return Trial(multiple, lost, straightness * (error + NEGLIGIBLE))
 
     def choose(self, trials: list[Trial]) -> Trial:
         """Return the best of several trials.
@@ -127,17 +160,16 @@ class Target:
         A layer that does not vote takes the threshold with the highest cosine. The cosine is decided by strong
         presentations, though; the probability that a layer votes with is lost first in weak ones, whose few small
         activities a high threshold silences. So a layer that votes chooses among the thresholds that lose little more
-        of the cosine than the best. The last layer makes the error of its probability times (1 - cosine) smallest; a
-        hidden one that error alone, and takes the lowest of thresholds that are about as good, since the next layer
-        needs its spikes early.
+        of the cosine than the best, and among these as its rule says: the one with the least product of error and
+        (1 - cosine), or the lowest of those whose error is about the least.
         """
         if self.vote is None:
             return min(trials, key=lambda trial: trial.loss)
-        enough = min(trial.lost_cosine for trial in trials) * (COSINE_SLACK if self.last else HIDDEN_COSINE_SLACK)
+        enough = min(trial.lost_cosine for trial in trials) * self.rule.cosine_slack
         trials = [trial for trial in trials if trial.lost_cosine <= enough]
-        if self.last:
+        if self.rule.error_slack is None:
             return min(trials, key=lambda trial: trial.loss)
-        enough = min(trial.loss for trial in trials) * ERROR_SLACK
+        enough = min(trial.loss for trial in trials) * self.rule.error_slack
         return min((trial for trial in trials if trial.loss <= enough), key=lambda trial: trial.multiple)
 
 

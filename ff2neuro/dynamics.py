@@ -30,6 +30,7 @@ __all__ = [
     "State",
     "simulate",
     "spike_counts",
+    "spike_times",
 ]
 
 Reset = Literal["zero", "subtract"]
@@ -265,6 +266,34 @@ def spike_counts(neurons: Neurons, currents: Array, n_time_steps: int) -> npt.ND
     for t in range(n_time_steps):
         counts += neurons.step(state, currents[:, t if currents.shape[1] > 1 else 0])
     return counts
+
+
+def spike_times(neurons: Neurons, currents: Array, n_time_steps: int) -> tuple[Array, Array]:
+    """Run a population over whole presentations and keep how often each neuron spikes, and when it does so last.
+
+    Parameters
+    ----------
+    neurons : Neurons
+        The population.
+    currents : ndarray of shape (n_presentations, n_time_steps or 1, n_neurons)
+        As in `simulate`.
+    n_time_steps : int
+        Number of time steps T.
+
+    Returns
+    -------
+    counts : ndarray of int, shape (n_presentations, n_neurons)
+        Number of spikes.
+    last : ndarray of int, shape (n_presentations, n_neurons)
+        Step of the last spike, counted from 1; 0 for silence.
+    """
+    state = neurons.rest(currents.shape[0])
+    counts, last = np.zeros((2, currents.shape[0], neurons.n_neurons), dtype=np.int32)
+    for t in range(n_time_steps):
+        spikes = neurons.step(state, currents[:, t if currents.shape[1] > 1 else 0])
+        counts += spikes
+        np.copyto(last, t + 1, where=spikes)
+    return counts, last
 
 
 def _decay(values: Array, leak: int) -> Array:

@@ -69,6 +69,14 @@ def conversion_options(function: F) -> F:
                 help="What shares one quantisation step; per neuron only in the native dialect.",
             ),
             click.option(
+                "--readout",
+                type=click.Choice(["counts", "times"]),
+                default="counts",
+                show_default=True,
+                help="What spikes are read by: their number, or also the time of the last one, which is nearer to the "
+                "model and needs recordings of spikes. The graph is the same.",
+            ),
+            click.option(
                 "--tolerance",
                 type=float,
                 default=0.5,
@@ -169,6 +177,7 @@ def _config(options: dict[str, Any]) -> "ConversionConfig":
         leak=options["leak"],
         weight_scale=options["weight_scale"],
         initial_potential=options["initial_potential"],
+        readout=options["readout"],
     )
 
 

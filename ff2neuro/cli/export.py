@@ -37,6 +37,7 @@ _FIXED_BY_HEBBIAN_TRAINING = {
     "initial_potential": "--initial-potential",
     "weight_scale": "--weight-scale",
     "reset": "--reset",
+    "readout": "--readout",
     "n_time_steps": "--steps",
     "input_coding": "--input-coding",
     "input_bits": "--input-bits",

@@ -116,6 +116,7 @@ def _presentation(network: "SpikingNetwork") -> dict[str, Any]:
         "reset": network.reset,
         "input_coding": network.input_code.coding,
         "input_scale": network.input_code.scale,
+        "readout": network.readout,
         "output_trace": network.trace.to_tree() if network.trace is not None else None,
     }
 

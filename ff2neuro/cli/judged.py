@@ -104,11 +104,10 @@ def judged(
     """
     from tempfile import TemporaryDirectory
 
-    from ff2neuro.coding import encode
+    from ff2neuro.coding import encode, needed_kind
     from ff2neuro.converters.nir_graph import initial_potentials
     from ff2neuro.hardware.backend import RunConfig
     from ff2neuro.recording import Recording
-    from ff2neuro.validation.float_execution import needed_kind
     from ff2neuro.validation.neutral import neutral_source
 
     images, labels = data.split("test")

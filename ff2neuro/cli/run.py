@@ -25,7 +25,11 @@ __all__ = ["command"]
 )
 @click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True)
 @click.option("--samples", type=int, help="Number of images, from the first on [default: all].")
-@click.option("--record", type=click.Choice(["counts", "spikes"]), default="counts", show_default=True)
+@click.option(
+    "--record",
+    type=click.Choice(["counts", "spikes"]),
+    help="What to write of every neuron [default: what the file is read out by, else counts].",
+)
 @click.option("--states", is_flag=True, help="Record u and v after every step as well.")
 @click.option(
     "--early-exit", is_flag=True, help="Simulate hypotheses no further that cannot win any more (reference backend)."
@@ -40,6 +44,7 @@ __all__ = ["command"]
 @json_option
 def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **options: Any) -> None:
     """Run FILE.nir on a machine and write what its neurons did to a recording."""
+    from ff2neuro.coding import needed_kind
     from ff2neuro.converters.nir_file import read_nir
     from ff2neuro.converters.nir_graph import initial_potentials
     from ff2neuro.hardware.backend import RunConfig
@@ -51,7 +56,7 @@ def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **o
     config = RunConfig(
         dt=options["dt"] or (content.network.dt if content.network else 1e-4),
         reset=content.network.reset if content.network else "zero",
-        record=options["record"],
+        record=options["record"] or (needed_kind(content.network) if content.network else "counts"),
         states=options["states"],
         time_limit=options["time_limit"],
         v_init=initial_potentials(content.network) if content.network else {},

@@ -4,6 +4,8 @@ from ff2neuro.coding.bounds import score_bounds
 from ff2neuro.coding.encoders import encode
 from ff2neuro.coding.readout import (
     input_energy,
+    latents_of_spikes,
+    needed_kind,
     one_pass_scores,
     recorded_latents,
     scores,
@@ -15,6 +17,8 @@ from ff2neuro.coding.readout import (
 __all__ = [
     "encode",
     "input_energy",
+    "latents_of_spikes",
+    "needed_kind",
     "one_pass_scores",
     "recorded_latents",
     "score_bounds",

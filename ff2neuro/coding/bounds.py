@@ -47,11 +47,11 @@ def score_bounds(network: SpikingNetwork, energy: Array) -> Bounds:
     Raises
     ------
     ConfigurationError
-        If the network is read out by an output trace, which does not depend on counts alone.
+        If the network is read out by an output trace or the times of spikes, not by counts alone.
     """
-    if network.trace is not None:
+    if network.trace is not None or network.needs_bins:
         raise ConfigurationError(
-            "the network is read out by output traces, whose end says nothing before the last step; leave the early "
+            f"the network is read out by {network.readout}, which has no bounds before the last step; leave the early "
             "exit out"
         )
 

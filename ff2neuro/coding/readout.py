@@ -1,8 +1,9 @@
-"""The readout: recorded spike counts become latents, goodness and scores.
+"""The readout: recorded spikes become latents, goodness and scores.
 
-A count n_l stands for the activity h_l = g_l n_l of the analog network. Length normalisation between layers, which no
-chip has, is made up for here: see `ff2neuro.networks.goodness`. A network with an output trace has that instead of
-counts; most traces need the spikes of every step.
+A count n_l stands for the activity h_l = g_l n_l of the analog network; a layer with a table of activity is read by the
+time of the last spike as well, and a network with an output trace has that instead of counts. Tables and most traces
+need the spikes of every step. Length normalisation between layers, which no chip has, is made up for here: see
+`ff2neuro.networks.goodness`.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,12 @@ import numpy.typing as npt
 
 from ff2neuro.errors import NetworkError
 from ff2neuro.networks import InputCode, SpikingNetwork, layer_probabilities
-from ff2neuro.recording import Recording
+from ff2neuro.recording import Kind, Recording
 
 __all__ = [
     "input_energy",
+    "latents_of_spikes",
+    "needed_kind",
     "one_pass_scores",
     "recorded_latents",
     "scores",
@@ -26,6 +29,11 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+
+
+def needed_kind(network: SpikingNetwork) -> Kind:
+    """Return what must be recorded of a network so that its activity can be read: "counts" or "spikes"."""
+    return "spikes" if network.needs_bins else "counts"
 
 
 def spiking_latents(network: SpikingNetwork, counts: Sequence[Array]) -> list[Array]:
@@ -46,8 +54,12 @@ def spiking_latents(network: SpikingNetwork, counts: Sequence[Array]) -> list[Ar
     Raises
     ------
     NetworkError
-        If the network's output trace needs more than counts.
+        If the network's readout needs more than counts.
     """
+    if network.trace is None and network.needs_bins:
+        raise NetworkError(
+            f"the network is read out by {network.readout}, and only counts were recorded; record spikes"
+        )
     if network.trace is not None:
         return [network.trace.of_counts(count).astype(np.float32) for count in counts]
     return [
@@ -65,7 +77,7 @@ def recorded_latents(
     network : SpikingNetwork
         Network that was run.
     recording : Recording
-        What the machine did; with spikes of every step where the output trace needs them.
+        What the machine did; with spikes of every step where `needed_kind` says so.
     start, stop : int, optional
         Range of images; all by default.
 
@@ -77,11 +89,38 @@ def recorded_latents(
     Raises
     ------
     ConfigurationError
-        If the output trace needs spikes and only counts were recorded.
+        If the readout needs spikes and only counts were recorded.
     """
-    if network.trace is not None and network.trace.needs_bins:
-        return [network.trace.final(recording.spikes(name, start, stop)) for name in recording.layer_names]
+    if network.needs_bins:
+        return latents_of_spikes(network, [recording.spikes(name, start, stop) for name in recording.layer_names])
     return spiking_latents(network, [recording.counts(name, start, stop) for name in recording.layer_names])
+
+
+def latents_of_spikes(network: SpikingNetwork, spikes: Sequence[Array]) -> list[Array]:
+    """Return the activity that the spikes of every step stand for.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        Network that was run.
+    spikes : sequence of ndarray of shape (..., n_time_steps, n_neurons)
+        Zeros and ones of all its layers.
+
+    Returns
+    -------
+    list of ndarray of shape (..., n_neurons)
+        As `spiking_latents`.
+    """
+    if network.trace is not None:
+        return [network.trace.final(layer) for layer in spikes]
+    if not network.needs_bins:
+        return spiking_latents(network, [layer.sum(axis=-2) for layer in spikes])
+    return [
+        layer.table.of_spikes(trains)
+        if layer.table is not None
+        else trains.sum(axis=-2).astype(np.float32) * np.float32(layer.gain)
+        for layer, trains in zip(network.layers, spikes, strict=True)
+    ]
 
 
 def input_energy(code: InputCode, images: Array) -> npt.NDArray[np.float64]:

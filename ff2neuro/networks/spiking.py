@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,101 +11,19 @@ import numpy.typing as npt
 from ff2neuro.dynamics import Reset
 from ff2neuro.errors import DatasetError, NetworkError
 from ff2neuro.files import Tree, readonly
+from ff2neuro.networks.activity_table import ActivityTable
 from ff2neuro.networks.goodness import GoodnessHead
-from ff2neuro.networks.labels import LabelCodes
+from ff2neuro.networks.input_code import InputCode
 from ff2neuro.networks.one_pass import OnePassHead
 from ff2neuro.networks.trace import Trace
 
-__all__ = ["InputCode", "InputCoding", "SpikingLayer", "SpikingNetwork"]
+__all__ = ["READOUT_FORMAT", "SpikingLayer", "SpikingNetwork"]
 
 Array = npt.NDArray[Any]
-InputCoding = Literal["constant", "regular", "bernoulli"]
 
-#: Largest graded input that Lava's first Dense takes (8 message bits).
-MAX_GRADED_INPUT = 255
-
-
-@dataclass(frozen=True, eq=False)
-class InputCode:
-    """How an image and a label hypothesis become input events.
-
-    Attributes
-    ----------
-    coding : {"constant", "regular", "bernoulli"}
-        Graded integers, the same at every step; evenly spaced spikes; or spikes drawn with a probability.
-    scale : float
-        Mean input per step that stands for a pixel of 1: ``2**bits - 1`` for constant coding, the spike rate of a
-        full pixel for the others.
-    label_codes : LabelCodes
-        Codes of the classes.
-    image_shape : tuple of int
-        Shape of an image.
-    seed : int
-        Seed of Bernoulli coding.
-
-    Raises
-    ------
-    NetworkError
-        If the scale does not suit the coding, or the label's amplitude is beyond what the coding can carry.
-    """
-
-    coding: InputCoding
-    scale: float
-    label_codes: LabelCodes
-    image_shape: tuple[int, ...]
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.coding not in get_args(InputCoding):
-            raise NetworkError(f"unknown input coding {self.coding!r}; known are {', '.join(get_args(InputCoding))}")
-        if not self.image_shape or min(self.image_shape) < 1:
-            raise NetworkError(f"images have shape {self.image_shape}; all their axes must be at least 1 long")
-        limit = MAX_GRADED_INPUT if self.coding == "constant" else 1
-        if not 0 < self.scale <= limit:
-            raise NetworkError(f"input scale is {self.scale}; {self.coding} coding takes more than 0 and up to {limit}")
-        if self.label_amplitude > limit or self.label_amplitude <= 0:
-            raise NetworkError(
-                f"the label code's amplitude is {self.label_amplitude} (strength {self.label_codes.strength} at scale "
-                f"{self.scale}); {self.coding} coding takes more than 0 and up to {limit}: lower the label strength "
-                "or the input bits"
-            )
-
-    @property
-    def n_pixels(self) -> int:
-        """Number of pixels of an image."""
-        return int(np.prod(self.image_shape))
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of input channels: pixels and label code."""
-        return self.n_pixels + self.label_codes.length
-
-    @property
-    def label_amplitude(self) -> float:
-        """Mean input per step of a one in a label code; an integer for constant coding."""
-        amplitude = self.label_codes.strength * self.scale
-        return float(round(amplitude)) if self.coding == "constant" else float(amplitude)
-
-    def to_tree(self) -> Tree:
-        """Return what a file holds of this code."""
-        return {
-            "coding": self.coding,
-            "scale": float(self.scale),
-            "label_codes": self.label_codes.to_tree(),
-            "image_shape": np.asarray(self.image_shape, dtype=np.int64),
-            "seed": int(self.seed),
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> "InputCode":
-        """Build a code from what a file holds."""
-        return cls(
-            coding=tree["coding"],
-            scale=float(tree["scale"]),
-            label_codes=LabelCodes.from_tree(tree["label_codes"]),
-            image_shape=tuple(int(size) for size in tree["image_shape"]),
-            seed=int(tree["seed"]),
-        )
+#: Newest format of a readout in a file, and that of one without tables of activity, which all versions read.
+READOUT_FORMAT = 2
+READOUT_FORMAT_COUNTS = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +46,8 @@ class SpikingLayer:
         How many neurons may spike in a step; 0 for all, which is all that NIR can say.
     v_init : ndarray of float64, shape (n_out,)
         Membrane potential at the start of a presentation, in the units of the weights; 0 is all that NIR can say.
+    table : ActivityTable or None
+        What spikes stand for, by their number and the time of the last one; None for their number times `gain`.
 
     Raises
     ------
@@ -142,6 +62,7 @@ class SpikingLayer:
     gain: float = 1.0
     winners: int = 0
     v_init: npt.NDArray[np.float64] | float = 0.0
+    table: ActivityTable | None = None
 
     def __post_init__(self) -> None:
         weight = readonly(self.weight, np.float64)
@@ -179,6 +100,8 @@ class SpikingLayer:
         digest = hashlib.sha256(repr((self.weight.shape, self.leak, self.reset, float(self.gain))).encode())
         for array in (self.weight, self.v_threshold, np.asarray(self.v_init)):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if self.table is not None:
+            digest.update(np.ascontiguousarray(self.table.activity).tobytes())
         return digest.hexdigest()
 
 
@@ -203,7 +126,7 @@ class SpikingNetwork:
     provenance : mapping
         How the network came to be. Strings and numbers only.
     trace : Trace or None
-        Output trace on which the goodness is built; None for spike counts times the layers' gains.
+        Output trace on which the goodness is built; None for what the layers' gains or tables say of their spikes.
     one_pass : OnePassHead or None
         What classifies an image in one pass; None if only the label sweep can.
     checksums : tuple of str, or None
@@ -239,11 +162,33 @@ class SpikingNetwork:
             if layer.weight.shape[1] != n_in:
                 raise NetworkError(f"layer {index} takes {layer.weight.shape[1]} inputs, but is given {n_in}")
             n_in = layer.n_neurons
+            if layer.table is not None and (self.trace is not None or layer.table.n_time_steps != self.n_time_steps):
+                other = f"{layer.table.n_time_steps} time steps" if self.trace is None else "a network without a trace"
+                raise NetworkError(f"layer {index} has a table of activity for {other}; export the network again")
         if max(self.head.voting_layers) >= len(self.layers):
             raise NetworkError(f"layer {max(self.head.voting_layers)} is to vote; there are {len(self.layers)} layers")
         if self.one_pass is not None:
             codes = self.input_code.label_codes
             self.one_pass.check_fits([layer.n_neurons for layer in self.layers], codes.n_classes, codes.length)
+
+    @property
+    def needs_bins(self) -> bool:
+        """Whether spike counts are not enough to read the network out, and the spikes of every step are needed."""
+        if self.trace is not None:
+            return self.trace.needs_bins
+        return any(layer.table is not None for layer in self.layers)
+
+    @property
+    def readout(self) -> str:
+        """What the network is read out by, in words."""
+        if self.trace is not None:
+            return f"the output trace {self.trace.kind!r}"
+        return "the times of spikes" if self.needs_bins else "spike counts"
+
+    @property
+    def readout_format(self) -> int:
+        """Version of the format that a file needs: versions that know no tables would read counts instead."""
+        return READOUT_FORMAT if any(layer.table is not None for layer in self.layers) else READOUT_FORMAT_COUNTS
 
     @property
     def reset(self) -> Reset:
@@ -292,6 +237,11 @@ class SpikingNetwork:
         given = {str(index): layer.v_init for index, layer in enumerate(self.layers) if np.any(layer.v_init)}
         return given or None
 
+    def _tables_tree(self) -> Tree | None:
+        """Return the tables of the layers that have any, by index; None if none has."""
+        given = {str(i): layer.table.activity for i, layer in enumerate(self.layers) if layer.table is not None}
+        return given or None
+
     def readout_tree(self) -> Tree:
         """Return all but weights and thresholds: what the ``ff2neuro`` group of a NIR file holds."""
         return {
@@ -300,6 +250,7 @@ class SpikingNetwork:
             "gains": np.array([layer.gain for layer in self.layers]),
             "leaks": np.array([layer.leak for layer in self.layers], dtype=np.int64),
             "v_init": self._v_init_tree(),
+            "activity_tables": self._tables_tree(),
             "reset": self.reset,
             "n_time_steps": int(self.n_time_steps),
             "dt": float(self.dt),
@@ -314,6 +265,7 @@ class SpikingNetwork:
     def from_readout_tree(cls, tree: Tree, weights: list[Array], v_thresholds: list[Array]) -> "SpikingNetwork":
         """Build a network from a NIR file's ``ff2neuro`` group and the parameters of its nodes."""
         v_init = tree.get("v_init") or {}
+        tables = tree.get("activity_tables") or {}
         layers = tuple(
             SpikingLayer(
                 weight,
@@ -322,6 +274,7 @@ class SpikingNetwork:
                 reset=tree["reset"],
                 gain=float(gain),
                 v_init=v_init.get(str(index), 0.0),
+                table=ActivityTable(tables[str(index)]) if str(index) in tables else None,
             )
             for index, (weight, v_threshold, leak, gain) in enumerate(
                 zip(weights, v_thresholds, tree["leaks"], tree["gains"], strict=True)

@@ -15,17 +15,17 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.coding import encode, recorded_latents
+from ff2neuro.coding import encode, needed_kind, recorded_latents
 from ff2neuro.converters.nir_graph import initial_potentials, spikes_name, to_nir
 from ff2neuro.dynamics import DECAY_UNITY
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork
-from ff2neuro.recording import Kind, Recording
+from ff2neuro.recording import Recording
 from ff2neuro.validation.neutral import neutral_source
 from ff2neuro.validation.trained import AnalogModel, TrainedModel, TrainedNetwork
 
-__all__ = ["FloatExecution", "float_execution", "float_graph", "latents_of", "needed_kind", "trained_model"]
+__all__ = ["FloatExecution", "float_execution", "float_graph", "latents_of", "trained_model"]
 
 Array = npt.NDArray[Any]
 
@@ -53,11 +53,6 @@ class FloatExecution:
     def neutral_latents(self) -> list[Array]:
         """Read the activity under the neutral label; see `TrainedModel`."""
         return [latent[:, 0] for latent in recorded_latents(self.network, self.neutral)]
-
-
-def needed_kind(network: SpikingNetwork) -> Kind:
-    """Return what must be recorded of a network so that its activity can be read: "counts" or "spikes"."""
-    return "spikes" if network.trace is not None and network.trace.needs_bins else "counts"
 
 
 def latents_of(network: SpikingNetwork, recording: Recording, indices: Array) -> list[Array]:

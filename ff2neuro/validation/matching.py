@@ -83,10 +83,10 @@ def require_recording(spiking: SpikingNetwork, recording: Recording) -> None:
             raise ConfigurationError(
                 f"the recording has {what}: {recorded}, the NIR file {expected}; run this file again: ff2neuro run"
             )
-    if spiking.trace is not None and spiking.trace.needs_bins and header.kind != "spikes":
+    if spiking.needs_bins and header.kind != "spikes":
         raise ConfigurationError(
-            f"the recording holds spike counts; the output trace {spiking.trace.kind!r} of the NIR file needs the "
-            "spikes of every step: run it again with --record spikes"
+            f"the recording holds spike counts; the NIR file is read out by {spiking.readout}, which needs the spikes "
+            "of every step: run it again with --record spikes"
         )
 
 

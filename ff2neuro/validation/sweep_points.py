@@ -189,6 +189,7 @@ def conversion_of(network: SpikingNetwork) -> ConversionConfig:
         neuron="lif" if first.leak else "if",
         weight_scale="neuron" if any(np.ptp(layer.v_threshold) > 0 for layer in network.layers) else "layer",
         initial_potential=None if start == DEFAULT_START[network.reset] else start,
+        readout="counts" if first.table is None else "times",
     )
     # A leak that goes with the number of steps goes on doing so.
     return config if config.mem_leak == first.leak else replace(config, leak=first.leak)

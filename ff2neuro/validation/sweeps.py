@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.analysis import CosineMean
-from ff2neuro.coding import encode, input_energy, scores_of_latents
+from ff2neuro.coding import encode, input_energy, needed_kind, scores_of_latents
 from ff2neuro.converters.leaky import quantise_network
 from ff2neuro.converters.nir_graph import initial_potentials
 from ff2neuro.converters.rate import convert
@@ -19,7 +19,7 @@ from ff2neuro.errors import GraphError, NetworkError, RangeError
 from ff2neuro.hardware.backend import Backend, RunConfig
 from ff2neuro.networks import SpikingNetwork, predict_from_scores
 from ff2neuro.progress import progress_bar
-from ff2neuro.validation.float_execution import latents_of, needed_kind, trained_model
+from ff2neuro.validation.float_execution import latents_of, trained_model
 from ff2neuro.validation.subsamples import spread
 from ff2neuro.validation.sweep_figures import Sweep, SweepPoint
 from ff2neuro.validation.sweep_points import (

@@ -151,10 +151,14 @@ def test_recording_with_spikes_gives_the_same_verdict(run, recorded, ff2neuro):
 
 def test_recording_of_counts_is_refused(run, tmp_path, ff2neuro):
     path = tmp_path / "counts.h5"
-    assert ff2neuro("run", run / "network.nir", "--samples", 5, "--out", path).code == 0
+    command = "run", run / "network.nir", "--samples", 5, "--out", path
+    assert ff2neuro(*command, "--record", "counts").code == 0
     outcome = ff2neuro("validate", run, "--recording", path)
     assert outcome.code == 2
     assert "needs the spikes of every step: run it again with --record spikes" in outcome.err
+    # Unasked, what the file is read out by is recorded.
+    assert ff2neuro(*command, "--force").code == 0
+    assert ff2neuro("validate", run, "--recording", path).code != 2
 
 
 def test_weight_bits_and_disturbances_are_swept(run, ff2neuro):

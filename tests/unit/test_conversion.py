@@ -11,7 +11,7 @@ from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.presentations import Presentations, present
 from ff2neuro.converters.quantisation import quantise, quantise_layer
 from ff2neuro.converters.rate import ConversionConfig, convert
-from ff2neuro.converters.target import Target, mean_cosine
+from ff2neuro.converters.target import HIDDEN, LAST, Target, mean_cosine
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError, RangeError
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, InputCode, LabelCodes, one_hot_label_codes
 
@@ -245,8 +245,8 @@ def test_exact_activity_makes_no_error_in_the_vote(rng, images, probability):
     network = replace(make_network(rng), head=head)
     code = InputCode("constant", 15.0, network.label_codes, network.image_shape)
     presented = present(network, code, images, ConversionConfig())
-    assert presented.target(0, None).vote is None
-    target = presented.target(1, presented.activity[0])
+    assert presented.target(0, None, ConversionConfig()).vote is None
+    target = presented.target(1, presented.activity[0], ConversionConfig())
     assert target.error(presented.activity[1]) == pytest.approx(0, abs=1e-12)
     assert target.error(rng.random(presented.activity[1].shape)) > 0.01
     assert target.every(3).error(presented.activity[1][::3]) == pytest.approx(0, abs=1e-12)
@@ -261,7 +261,9 @@ def voting(rng):
     currents = np.round(currents)
     head = GoodnessHead("symmetric", 1.0, 0.0, (0,))
     everything = np.ones(200, dtype=bool)
-    return currents, Presentations(currents, [currents[:, 0]], np.ones(200), head, everything).target(0, None)
+    return currents, Presentations(currents, [currents[:, 0]], np.ones(200), head, everything).target(
+        0, None, ConversionConfig()
+    )
 
 
 @pytest.mark.parametrize("n_time_steps", [8, 16, 32])
@@ -279,8 +281,8 @@ def test_votes_lower_thresholds_where_the_probability_hangs_on_weak_neurons(voti
 def test_hidden_layers_take_the_lowest_of_thresholds_that_are_about_as_good(voting, n_time_steps):
     currents, target = voting
     hidden, last = (
-        balance_threshold(currents, replace(target, last=last), n_time_steps, NeuronModel(), name="it")
-        for last in (False, True)
+        balance_threshold(currents, replace(target, rule=rule), n_time_steps, NeuronModel(), name="it")
+        for rule in (HIDDEN, LAST)
     )
     assert hidden.v_threshold[0] <= last.v_threshold[0]
     assert hidden.error <= last.error * 1.2

@@ -8,7 +8,7 @@ from ff2neuro.converters.nir_file import read_network, write_network
 from ff2neuro.converters.nir_graph import to_nir
 from ff2neuro.converters.rate import ConversionConfig
 from ff2neuro.converters.registry import available_converters, get_converter
-from ff2neuro.converters.simulation import spike_counts_of
+from ff2neuro.converters.simulation import spikes_of
 from ff2neuro.converters.target import mean_cosine
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.hardware.backend import RunConfig, get_backend
@@ -35,16 +35,17 @@ def images(rng):
 def test_latents_keep_their_direction_on_unseen_images(convert, network, images, rng, reset):
     spiking = convert(network, images, ConversionConfig(n_time_steps=32, reset=reset))
     unseen = rng.random((40, 16), dtype=np.float32)
-    (_, counts), *_ = spike_counts_of(spiking, unseen)
-    for count, latent in zip(counts, network.latents(unseen), strict=True):
+    (_, spikes), *_ = spikes_of(spiking, unseen)
+    for layer, latent in zip(spikes, network.latents(unseen), strict=True):
+        count = layer.sum(axis=2)
         assert mean_cosine(count.reshape(-1, count.shape[-1]), latent.reshape(-1, latent.shape[-1])) > 0.97
 
 
 def test_gain_turns_counts_into_activity(convert, network, images):
     spiking = convert(network, images, ConversionConfig(n_time_steps=32))
-    (_, counts), *_ = spike_counts_of(spiking, images[:40])
-    for count, latent, layer in zip(counts, network.latents(images[:40]), spiking.layers, strict=True):
-        ratio = np.linalg.norm(count * layer.gain) / np.linalg.norm(latent)
+    (_, spikes), *_ = spikes_of(spiking, images[:40])
+    for trains, latent, layer in zip(spikes, network.latents(images[:40]), spiking.layers, strict=True):
+        ratio = np.linalg.norm(trains.sum(axis=2) * layer.gain) / np.linalg.norm(latent)
         assert ratio == pytest.approx(1, abs=0.05)
 
 

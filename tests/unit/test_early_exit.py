@@ -236,5 +236,5 @@ def test_double_precision_does_not_stop_early(network):
 
 def test_output_traces_have_no_bounds(network):
     traced = SpikingNetwork(network.layers, network.input_code, network.head, 16, trace=Trace("relu"))
-    with pytest.raises(ConfigurationError, match=r"read out by output traces.*leave the early exit out"):
+    with pytest.raises(ConfigurationError, match=r"read out by the output trace.*leave the early exit out"):
         score_bounds(traced, np.ones((2, N_CLASSES)))

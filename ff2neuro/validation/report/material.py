@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.coding import encode, input_energy, scores_of_latents, spiking_latents
+from ff2neuro.coding import encode, input_energy, latents_of_spikes, scores_of_latents
 from ff2neuro.converters.nir_graph import initial_potentials, to_nir
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
@@ -218,11 +218,12 @@ def _curve(spiking: SpikingNetwork, spikes: Sequence[Array], images: Array, labe
 
 def _latents_after(spiking: SpikingNetwork, spikes: Sequence[Array], n_steps: int) -> list[Array]:
     """Return the activity that the first steps stand for: the trace at that time, or what counts say of it."""
-    if spiking.trace is not None:
-        return [spiking.trace.final(layer[:, :, :n_steps]) for layer in spikes]
-    # Gains are fitted to whole presentations.
-    share = n_steps / spikes[0].shape[2]
-    return spiking_latents(spiking, [layer[:, :, :n_steps].sum(axis=2) / share for layer in spikes])
+    share = n_steps / spiking.n_time_steps
+    if spiking.trace is not None or share == 1:
+        return latents_of_spikes(spiking, [layer[:, :, :n_steps] for layer in spikes])
+    # Gains and tables are fitted to whole presentations; of the two, gains can be stretched.
+    counts = [layer[:, :, :n_steps].sum(axis=2) / share for layer in spikes]
+    return [count.astype(np.float32) * layer.gain for count, layer in zip(counts, spiking.layers, strict=True)]
 
 
 def _disagreements(
