@@ -166,8 +166,9 @@ class _Search:
             trials.append(self.target.judge(float(multiple), self._read(thresholds)))
             if self.tick is not None:
                 self.tick()
-            losses = [trial.loss for trial in trials]
-            if patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= patience:
+            # A rule that looks at the error alone bounds the cosine by the best there is: that has to be found as well.
+            best = max(int(np.argmin([getattr(trial, what) for trial in trials])) for what in ("loss", "lost_cosine"))
+            if patience is not None and len(trials) - 1 - best >= patience:
                 break
         return trials
 

@@ -11,7 +11,7 @@ from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.presentations import Presentations, present
 from ff2neuro.converters.quantisation import quantise, quantise_layer
 from ff2neuro.converters.rate import ConversionConfig, convert
-from ff2neuro.converters.target import HIDDEN, LAST, Target, mean_cosine
+from ff2neuro.converters.target import HIDDEN, LAST, Rule, Target, Vote, mean_cosine
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError, RangeError
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, InputCode, LabelCodes, one_hot_label_codes
 
@@ -286,6 +286,19 @@ def test_hidden_layers_take_the_lowest_of_thresholds_that_are_about_as_good(voti
     )
     assert hidden.v_threshold[0] <= last.v_threshold[0]
     assert hidden.error <= last.error * 1.2
+
+
+def test_lower_thresholds_keep_to_what_the_best_cosine_of_all_allows(rng):
+    # The vote would have every neuron saturate, which low thresholds do; its error grows from the lowest one on.
+    activity = np.round(rng.exponential(1000, (400, 40)))
+    activity[:, 20:] = np.round(activity[:, 20:] * 0.3)
+    vote = Vote(GoodnessHead("symmetric", 1.0, 0.0, (0,)), np.full(400, 0.5), np.ones(400), None)
+    target = Target(activity, vote, rule=Rule(cosine_slack=1.5, error_slack=1.15))
+    neurons = NeuronModel("subtract", initial_potential=0.5)
+    cosine = balance_threshold(activity[:, None], Target(activity), 16, neurons, name="it")
+    chosen = balance_threshold(activity[:, None], target, 16, neurons, name="it")
+    assert chosen.v_threshold[0] < cosine.v_threshold[0]
+    assert 1 - chosen.cosine <= 1.55 * (1 - cosine.cosine)
 
 
 def test_the_cosine_is_taken_over_ordinary_presentations(voting):
