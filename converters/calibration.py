@@ -76,6 +76,7 @@ def balance_threshold(
     name: str,
     scale: Array | float = 1.0,
     readout: Readout = "counts",
+    chosen_by: Readout | None = None,
     tick: Callable[[], None] | None = None,
 ) -> BalancedThreshold:
     """Choose the threshold whose spikes describe the analog layer best, as `Target.choose` says.
@@ -96,6 +97,8 @@ def balance_threshold(
         Real weight that a weight of 1 stands for; the threshold is one number for all neurons on the real scale.
     readout : {"counts", "times"}
         What the spikes will be read by.
+    chosen_by : {"counts", "times"}, optional
+        What they are read by while the threshold is chosen; `readout` unless given.
     tick : callable, optional
         Called after each threshold that has been tried.
 
@@ -116,7 +119,7 @@ def balance_threshold(
             "calibrate on data like those that it was trained on"
         )
     unit = float(np.percentile(positive, CURRENT_PERCENTILE)) / np.broadcast_to(scale, (currents.shape[-1],))
-    search = _Search(currents, target, n_time_steps, model, readout, tick)
+    search = _Search(currents, target, n_time_steps, model, chosen_by or readout, tick)
     stride = -(-len(currents) // COARSE_PRESENTATIONS)
     coarse = search.every(stride).trials(unit, COARSE, PATIENCE)
     straightest = min(coarse, key=lambda trial: trial.lost_cosine).multiple

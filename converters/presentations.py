@@ -67,16 +67,16 @@ class Presentations:
             With a vote if the layer votes.
         """
         own = self.activity[layer]
+        fine = config.readout == "times" and config.reset == "subtract"
+        last = LAST_BY_TIMES if fine else LAST
+        rule = last if layer == len(self.activity) - 1 else HIDDEN
         if layer not in self.head.voting_layers:
-            return Target(own, ordinary=self.ordinary)
+            return Target(own, ordinary=self.ordinary, rule=rule)
         analog, spiking = (
             None if activity is None else np.linalg.norm(activity.astype(np.float64), axis=1)
             for activity in (self.activity[layer - 1] if layer else None, before)
         )
         probability = layer_probability(self.head, own, self.energy, analog)
-        fine = config.readout == "times" and config.reset == "subtract"
-        last = LAST_BY_TIMES if fine else LAST
-        rule = last if layer == len(self.activity) - 1 else HIDDEN
         return Target(own, Vote(self.head, probability, self.energy, spiking), self.ordinary, rule)
 
 

@@ -96,7 +96,7 @@ class Trial:
     multiple : float
         The threshold, on the scale of a search.
     lost_cosine : float
-        1 minus the mean cosine between counts and activity.
+        1 minus the mean cosine between what is read of the spikes and activity.
     loss : float
         What is to be made smallest.
     """
@@ -136,19 +136,19 @@ class Target:
             ordinary=None if self.ordinary is None else self.ordinary[::stride],
         )
 
-    def cosine(self, counts: Array) -> float:
-        """Return the mean cosine between counts and activity over the ordinary presentations."""
+    def cosine(self, read: Array) -> float:
+        """Return the mean cosine between what is read of spikes and activity over the ordinary presentations."""
         if self.ordinary is None:
-            return mean_cosine(counts, self.activity)
-        return mean_cosine(counts[self.ordinary], self.activity[self.ordinary])
+            return mean_cosine(read, self.activity)
+        return mean_cosine(read[self.ordinary], self.activity[self.ordinary])
 
-    def error(self, counts: Array) -> float | None:
-        """Return the mean absolute error of the probability that counts give; None if the layer does not vote."""
-        return None if self.vote is None else self.vote.error(counts * least_squares_gain(counts, self.activity))
+    def error(self, read: Array) -> float | None:
+        """Return the mean absolute error of the probability that follows; None if the layer does not vote."""
+        return None if self.vote is None else self.vote.error(read * least_squares_gain(read, self.activity))
 
-    def judge(self, multiple: float, counts: Array) -> Trial:
-        """Judge the counts that a threshold gives."""
-        lost, error = 1 - self.cosine(counts), self.error(counts)
+    def judge(self, multiple: float, read: Array) -> Trial:
+        """Judge what is read of the spikes at a threshold, counts or activity, on any scale."""
+        lost, error = 1 - self.cosine(read), self.error(read)
         if error is None:
             return Trial(multiple, lost, lost)
         straightness = lost + NEGLIGIBLE if self.rule.error_slack is None else 1.0

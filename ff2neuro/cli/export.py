@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_FIXED_BY_HEBBIAN_TRAINING = {
+#: Choices of a conversion: parameters, and how they are typed.
+_CONVERSION = {
     "neuron": "--neuron",
     "leak": "--leak",
     "initial_potential": "--initial-potential",
@@ -112,6 +113,10 @@ def _export_run(model: Path, out: Path, target: str, options: dict[str, Any]) ->
         bits = number_of_bits(options["weight_bits"])
         network = _quantise_network(trained, bits, options)
     else:
+        if options["tuning_epochs"] is not None and options["readout"] != "counts":
+            raise ConfigurationError(
+                f"--fine-tune learns on spike counts, and --readout is {options['readout']}; leave one of them out"
+            )
         config, network = convert_network(trained, options)
         if options["tuning_epochs"] is not None:
             # What the format cannot say is refused before anything is learnt.
@@ -153,7 +158,7 @@ def _translate_file(source: Path, out: Path) -> dict[str, Any]:
 
     _refuse_given(
         {
-            **_FIXED_BY_HEBBIAN_TRAINING,
+            **_CONVERSION,
             **FINE_TUNING,
             "weight_bits": "--weight-bits",
             "dt": "--dt",
@@ -183,7 +188,7 @@ def _quantise_network(network: "SpikingNetwork", bits: int | None, options: dict
     """Quantise a network that was trained as a spiking one; training fixed all but weight bits and dt."""
     from ff2neuro.converters.leaky import quantise_network
 
-    _refuse_given(_FIXED_BY_HEBBIAN_TRAINING, "is fixed by the Hebbian training of this network")
+    _refuse_given(_CONVERSION, "is fixed by the Hebbian training of this network")
     _refuse_given(FINE_TUNING, "needs a network that was trained with --learning analog; this one learnt in spikes")
     if bits is None:
         provenance = {**network.provenance, "model_checksum": network.checksum}
@@ -198,6 +203,7 @@ def _quantise_file(source: Path, out: Path, options: dict[str, Any]) -> dict[str
     from ff2neuro.converters.requantisation import quantise_graph
 
     _refuse_given(FINE_TUNING, "needs a run directory, whose model and data it goes on with")
+    _refuse_given(_CONVERSION, "needs a run directory; of a graph of others only the weights are quantised")
     bits = number_of_bits(options["weight_bits"])
     if bits is None:
         raise ConfigurationError("exporting a FILE.nir quantises its weights; pass --weight-bits 2 to 8")

@@ -71,10 +71,6 @@ def fine_tuned(
         if options["tuning_rate"] is not None:
             raise ConfigurationError(f"--tuning-rate {options['tuning_rate']:g} belongs to --fine-tune; give both")
         return network, []
-    if network.needs_bins:
-        raise ConfigurationError(
-            f"--fine-tune learns on spike counts, and this conversion is read out by {network.readout}; leave one out"
-        )
     from ff2neuro.learning.finetuning import FineTuner
     from ff2neuro.learning.finetuning_config import tuning_config
 

@@ -109,7 +109,7 @@ def latents_of_spikes(network: SpikingNetwork, spikes: Sequence[Array]) -> list[
     Returns
     -------
     list of ndarray of shape (..., n_neurons)
-        As `spiking_latents`.
+        As `spiking_latents`; a table of activity reads the time of the last spike as well.
     """
     if network.trace is not None:
         return [network.trace.final(layer) for layer in spikes]

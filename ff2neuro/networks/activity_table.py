@@ -27,6 +27,8 @@ Array = npt.NDArray[Any]
 
 #: Time steps up to which a table is reasonable: it has about T^2/2 entries.
 MOST_STEPS = 255
+#: Activity up to which squares and their sums stay finite in single precision.
+LARGEST_ACTIVITY = 1e12
 #: Neurons' presentations that the count alone is worth beside those that a pair was seen in.
 PRIOR_WEIGHT = 10.0
 
@@ -44,7 +46,7 @@ class ActivityTable:
     Raises
     ------
     NetworkError
-        If the shape is another one, or a value is negative, NaN or infinite.
+        If the shape is another one, or a value is no number from 0 to `LARGEST_ACTIVITY`, or silence stands for some.
 
     Examples
     --------
@@ -56,14 +58,21 @@ class ActivityTable:
     activity: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        activity = readonly(self.activity, np.float32)
-        if activity.ndim != 2 or activity.shape[0] != activity.shape[1] or not 2 <= len(activity) <= MOST_STEPS + 1:
+        raw = np.asarray(self.activity)
+        if raw.dtype.kind not in "fiu":
+            raise NetworkError(f"a table of activity holds {raw.dtype}, not numbers; export the network again")
+        if raw.ndim != 2 or raw.shape[0] != raw.shape[1] or not 2 <= len(raw) <= MOST_STEPS + 1:
             raise NetworkError(
-                f"a table of activity has shape {activity.shape}; it must be square, for 1 to {MOST_STEPS} time steps"
+                f"a table of activity has shape {raw.shape}; it must be square, for 1 to {MOST_STEPS} time steps"
             )
-        if not (np.isfinite(activity).all() and (activity >= 0).all()):
-            raise NetworkError("a table of activity holds values that are negative, NaN or infinite; export again")
-        object.__setattr__(self, "activity", activity)
+        if not ((raw >= 0) & (raw <= LARGEST_ACTIVITY)).all():
+            raise NetworkError(
+                f"a table of activity holds values that are NaN, negative or above {LARGEST_ACTIVITY:g}; export the "
+                "network again"
+            )
+        if np.tril(raw, -1).any() or raw[0].any():
+            raise NetworkError("a table of activity gives some to silence or to impossible pairs; export again")
+        object.__setattr__(self, "activity", readonly(raw, np.float32))
 
     @property
     def n_time_steps(self) -> int:

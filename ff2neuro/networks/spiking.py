@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ff2neuro.dynamics import Reset
 from ff2neuro.errors import DatasetError, NetworkError
 from ff2neuro.files import Tree, readonly
-from ff2neuro.networks.activity_table import ActivityTable
+from ff2neuro.networks.activity_table import LARGEST_ACTIVITY, ActivityTable
 from ff2neuro.networks.goodness import GoodnessHead
 from ff2neuro.networks.input_code import InputCode
 from ff2neuro.networks.one_pass import OnePassHead
@@ -78,8 +78,8 @@ class SpikingLayer:
             raise NetworkError(f"leak is {self.leak}/4096; the numerator must lie in 0..4095")
         if self.reset not in get_args(Reset):
             raise NetworkError(f"unknown reset {self.reset!r}; known are {', '.join(get_args(Reset))}")
-        if not (np.isfinite(self.gain) and self.gain > 0):
-            raise NetworkError(f"latent gain is {self.gain}; it must be positive and finite")
+        if not 0 < self.gain <= LARGEST_ACTIVITY:
+            raise NetworkError(f"latent gain is {self.gain}; it must be positive and finite, up to {LARGEST_ACTIVITY:g}")
         if not 0 <= self.winners <= weight.shape[0]:
             raise NetworkError(f"{self.winners} neurons are to win a step, of {weight.shape[0]}; take 0 for all")
         v_init = readonly(np.broadcast_to(self.v_init, (weight.shape[0],)), np.float64)
@@ -116,7 +116,7 @@ class SpikingNetwork:
     input_code : InputCode
         How images and hypotheses become input events.
     head : GoodnessHead
-        How spike counts become scores.
+        How activity becomes scores.
     n_time_steps : int
         Number of time steps T of a presentation.
     dt : float
@@ -163,8 +163,8 @@ class SpikingNetwork:
                 raise NetworkError(f"layer {index} takes {layer.weight.shape[1]} inputs, but is given {n_in}")
             n_in = layer.n_neurons
             if layer.table is not None and (self.trace is not None or layer.table.n_time_steps != self.n_time_steps):
-                other = f"{layer.table.n_time_steps} time steps" if self.trace is None else "a network without a trace"
-                raise NetworkError(f"layer {index} has a table of activity for {other}; export the network again")
+                read = f"for {layer.table.n_time_steps} time steps" if self.trace is None else "beside an output trace"
+                raise NetworkError(f"layer {index} has a table of activity {read}; export the network again")
         if max(self.head.voting_layers) >= len(self.layers):
             raise NetworkError(f"layer {max(self.head.voting_layers)} is to vote; there are {len(self.layers)} layers")
         if self.one_pass is not None:
@@ -174,8 +174,10 @@ class SpikingNetwork:
     @property
     def needs_bins(self) -> bool:
         """Whether spike counts are not enough to read the network out, and the spikes of every step are needed."""
-        if self.trace is not None:
-            return self.trace.needs_bins
+        return self._has_tables if self.trace is None else self.trace.needs_bins
+
+    @property
+    def _has_tables(self) -> bool:
         return any(layer.table is not None for layer in self.layers)
 
     @property
@@ -188,7 +190,7 @@ class SpikingNetwork:
     @property
     def readout_format(self) -> int:
         """Version of the format that a file needs: versions that know no tables would read counts instead."""
-        return READOUT_FORMAT if any(layer.table is not None for layer in self.layers) else READOUT_FORMAT_COUNTS
+        return READOUT_FORMAT if self._has_tables else READOUT_FORMAT_COUNTS
 
     @property
     def reset(self) -> Reset:
@@ -265,7 +267,7 @@ class SpikingNetwork:
     def from_readout_tree(cls, tree: Tree, weights: list[Array], v_thresholds: list[Array]) -> "SpikingNetwork":
         """Build a network from a NIR file's ``ff2neuro`` group and the parameters of its nodes."""
         v_init = tree.get("v_init") or {}
-        tables = tree.get("activity_tables") or {}
+        tables = _tables(tree, len(weights))
         layers = tuple(
             SpikingLayer(
                 weight,
@@ -274,7 +276,7 @@ class SpikingNetwork:
                 reset=tree["reset"],
                 gain=float(gain),
                 v_init=v_init.get(str(index), 0.0),
-                table=ActivityTable(tables[str(index)]) if str(index) in tables else None,
+                table=tables[index],
             )
             for index, (weight, v_threshold, leak, gain) in enumerate(
                 zip(weights, v_thresholds, tree["leaks"], tree["gains"], strict=True)
@@ -313,3 +315,20 @@ class SpikingNetwork:
         ]
         # The checksums are those of an export; what is made of a model is another network.
         return replace(network, layers=tuple(layers), checksums=None)
+
+
+def _tables(tree: Tree, n_layers: int) -> list[ActivityTable | None]:
+    """Read the tables of activity: of every layer or of none, as the format of the file says."""
+    given = tree.get("activity_tables")
+    version = tree.get("format_version")
+    if version is not None and (int(version) > READOUT_FORMAT_COUNTS) != (given is not None):
+        raise NetworkError(
+            f"the readout has format {version} and {'no' if given is None else 'a'} table of activity, which do not go "
+            "together; export the network again"
+        )
+    if given is None:
+        return [None] * n_layers
+    names = [str(index) for index in range(n_layers)]
+    if not isinstance(given, dict) or sorted(given) != sorted(names):
+        raise NetworkError(f"tables of activity are there for other layers than {', '.join(names)}; export again")
+    return [ActivityTable(given[name]) for name in names]

@@ -58,8 +58,8 @@ def file_findings(trained: TrainedNetwork, spiking: SpikingNetwork) -> Iterator[
     for index, (layer, expected) in enumerate(zip(spiking.layers, spiking.checksums or (), strict=False)):
         if layer.checksum != expected:
             yield (
-                f"layer {index}: weights, thresholds, leak, reset or gain in the NIR file were changed after the "
-                "export; export the run again"
+                f"layer {index}: weights, thresholds, leak, reset or readout in the NIR file were changed after "
+                "the export; export the run again"
             )
     codes = label_codes(trained).codes, spiking.input_code.label_codes.codes
     if not np.array_equal(*codes):
@@ -75,7 +75,7 @@ def file_findings(trained: TrainedNetwork, spiking: SpikingNetwork) -> Iterator[
         if tuned is None:
             yield from weight_findings(f"layer {index}", weight, layer)
         elif tuned[index : index + 1] != (layer.checksum,):
-            yield f"layer {index}: weights, thresholds, leak, reset or gain are not what fine-tuning left"
+            yield f"layer {index}: weights, thresholds, leak, reset or readout are not what fine-tuning left"
     if isinstance(trained, SpikingNetwork):
         yield from _dynamics_findings(trained, spiking)
 

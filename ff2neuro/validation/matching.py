@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ff2neuro.errors import ConfigurationError, DatasetError
 from ff2neuro.inputs import InputSource, count_events, digest_events
-from ff2neuro.networks import AnalogNetwork, SpikingNetwork, Trace
+from ff2neuro.networks import AnalogNetwork, SpikingNetwork
 from ff2neuro.recording import Recording
 from ff2neuro.validation.trained import TrainedNetwork, label_codes, widths
 
@@ -52,10 +52,10 @@ def require_match(trained: TrainedNetwork, spiking: SpikingNetwork) -> None:
             f"in the NIR file the layers {_list(spiking.head.voting_layers)} vote, in the run's model "
             f"{_list(trained.head.voting_layers)}; {made}"
         )
-    trace = None if isinstance(trained, AnalogNetwork) else trained.trace
-    if (spiking.trace is None) != (trace is None):
-        readouts = [_readout(network_trace) for network_trace in (spiking.trace, trace)]
-        raise ConfigurationError(f"the NIR file is read out by {readouts[0]}, the run's model by {readouts[1]}; {made}")
+    own = None if isinstance(trained, AnalogNetwork) else trained
+    if (spiking.trace is None) != (own is None or own.trace is None):
+        read = "spike counts" if own is None else own.readout
+        raise ConfigurationError(f"the NIR file is read out by {spiking.readout}, the run's model by {read}; {made}")
 
 
 def require_recording(spiking: SpikingNetwork, recording: Recording) -> None:
@@ -88,10 +88,6 @@ def require_recording(spiking: SpikingNetwork, recording: Recording) -> None:
             f"the recording holds spike counts; the NIR file is read out by {spiking.readout}, which needs the spikes "
             "of every step: run it again with --record spikes"
         )
-
-
-def _readout(trace: Trace | None) -> str:
-    return "spike counts" if trace is None else f"the output trace {trace.kind!r}"
 
 
 def require_data(trained: TrainedNetwork, recording: Recording, images: Array, labels: Array) -> None:

@@ -137,7 +137,11 @@ def _measure(
 ) -> SweepPoint:
     """Run a graph and compare it with what the trained network makes of the undisturbed images."""
     source = encode(network.input_code, images, network.n_time_steps)
-    kind, v_init = needed_kind(network), initial_potentials(network)
+    # A stuck neuron may have a lower threshold than the one that its start was made for.
+    v_init = {
+        name: np.minimum(start, graph.nodes[name].v_threshold) for name, start in initial_potentials(network).items()
+    }
+    kind = needed_kind(network)
     config = RunConfig(dt=network.dt, reset=network.reset, record=kind, v_init=v_init)
     cosines = [CosineMean() for _ in network.layers]
     classes = np.zeros((2, len(images)), dtype=np.int64)

@@ -67,7 +67,7 @@ def test_fault_planted_in_a_fine_tuned_file_is_named(ff2neuro, digits_run, expor
         values[...] = changed
     outcome = ff2neuro("validate", digits_run, file, "--samples", "50", "--max-accuracy-drop", "100")
     assert outcome.code == 1
-    assert f"layer {layer}: weights, thresholds, leak, reset or gain are not what fine-tuning left" in outcome.out
+    assert f"layer {layer}: weights, thresholds, leak, reset or readout are not what fine-tuning left" in outcome.out
 
 
 def test_fault_planted_before_the_export_is_named(ff2neuro, digits_run, exported, tmp_path):
@@ -82,7 +82,7 @@ def test_fault_planted_before_the_export_is_named(ff2neuro, digits_run, exported
     write_network(replace(network, layers=layers), tmp_path / "changed.nir")
     outcome = ff2neuro("validate", digits_run, tmp_path / "changed.nir", "--samples", "50")
     assert outcome.code == 1
-    assert "layer 1: weights, thresholds, leak, reset or gain are not what fine-tuning left" in outcome.out
+    assert "layer 1: weights, thresholds, leak, reset or readout are not what fine-tuning left" in outcome.out
     assert "layer 0: weights" not in outcome.out
 
 

@@ -52,6 +52,13 @@ def test_sweeps_and_reports_take_it(ff2neuro, digits_run, times, tmp_path):
     assert few["cosines"][1] < many["cosines"][1]
 
 
+def test_stuck_neurons_are_swept_although_they_start_above_their_threshold(ff2neuro, digits_run, times):
+    outcome = ff2neuro("validate", digits_run, times, "--samples", 20, "--sweep", "stuck_neurons=0,0.5", "--json")
+    points = json.loads(outcome.out)["sweeps"][0]["points"]
+    assert [point["error"] for point in points] == [None, None]
+    assert points[1]["cosines"][1] < points[0]["cosines"][1]
+
+
 def test_inspect_says_how_it_is_read(ff2neuro, times):
     outcome = ff2neuro("inspect", times, "--json")
     assert json.loads(outcome.out)["readout"] == "the times of spikes"

@@ -270,7 +270,7 @@ def test_threshold_changed_in_the_file_fails_the_gate(run, tmp_path):
     result = invoke(run, path, "--samples", 50, "--max-accuracy-drop", 100)
     assert result.exit_code == 1, result.output
     assert "  failed: faults is " in result.stdout
-    assert "fault: layer 0: weights, thresholds, leak, reset or gain in the NIR file were changed" in result.stdout
+    assert "fault: layer 0: weights, thresholds, leak, reset or readout in the NIR file were changed" in result.stdout
     assert invoke(run, path, "--samples", 50, "--max-accuracy-drop", 100, "--max-faults", 9).exit_code == 0
 
 

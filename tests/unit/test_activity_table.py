@@ -159,8 +159,13 @@ def test_scores_have_no_bounds_before_the_end(spiking):
         (np.ones((3, 4)), r"shape \(3, 4\); it must be square"),
         (np.ones((1, 1)), "must be square, for 1 to 255 time steps"),
         (np.ones((300, 300)), "must be square, for 1 to 255 time steps"),
-        (np.array([[0.0, 0.0], [0.0, np.nan]]), "negative, NaN or infinite"),
-        (np.array([[0.0, 0.0], [0.0, -1.0]]), "negative, NaN or infinite"),
+        (np.array([[0.0, 0.0], [0.0, np.nan]]), "NaN, negative or above 1e"),
+        (np.array([[0.0, 0.0], [0.0, -1.0]]), "NaN, negative or above 1e"),
+        (np.array([[0.0, 0.0], [0.0, 3e38]]), "NaN, negative or above 1e"),
+        (np.array([[1.0, 0.0], [0.0, 1.0]]), "to silence or to impossible pairs"),
+        (np.array([[0.0, 0.0], [1.0, 1.0]]), "to silence or to impossible pairs"),
+        (np.array([["a", "b"], ["c", "d"]]), "holds <U1, not numbers"),
+        (np.ones((2, 2), complex), "holds complex128, not numbers"),
     ],
 )
 def test_tables_that_make_no_sense_are_refused(activity, message):
@@ -175,8 +180,66 @@ def test_table_for_other_steps_is_refused(spiking, tmp_path):
     with h5py.File(tmp_path / "times.nir", "r+") as file:
         del file["ff2neuro/activity_tables/1"]
         file["ff2neuro/activity_tables/1"] = np.full((9, 9), np.inf)
-    with pytest.raises((NetworkError, FileFormatError), match="table of activity holds values"):
+    with pytest.raises(NetworkError, match="table of activity holds values"):
         read_network(tmp_path / "times.nir")
+
+
+def drop_layer(group):
+    del group["activity_tables/1"]
+
+
+def add_layer(group):
+    group["activity_tables/2"] = np.zeros((9, 9))
+
+
+def replace_by_text(group):
+    del group["activity_tables"]
+    group.attrs["activity_tables"] = "01"
+
+
+def replace_by_array(group):
+    del group["activity_tables"]
+    group["activity_tables"] = np.zeros((9, 9))
+
+
+def drop_all(group):
+    del group["activity_tables"]
+
+
+def claim_old_format(group):
+    group.attrs["format_version"] = 1
+
+
+def blow_up(group):
+    del group["activity_tables/0"]
+    group.create_dataset("activity_tables/0", shape=(2**25, 2**25), chunks=(100, 100), dtype="f4")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (drop_layer, NetworkError, "tables of activity are there for other layers than 0, 1"),
+        (add_layer, NetworkError, "tables of activity are there for other layers than 0, 1"),
+        (replace_by_text, NetworkError, "tables of activity are there for other layers"),
+        (replace_by_array, NetworkError, "tables of activity are there for other layers"),
+        (drop_all, NetworkError, "format 2 and no table of activity"),
+        (claim_old_format, NetworkError, "format 1 and a table of activity"),
+        (blow_up, FileFormatError, "damaged or incomplete: Unable to allocate"),
+    ],
+)
+def test_strange_tables_in_files_are_refused(spiking, tmp_path, change, error, message):
+    write_network(spiking, tmp_path / "times.nir", "native")
+    with h5py.File(tmp_path / "times.nir", "r+") as file:
+        change(file["ff2neuro"])
+    with pytest.raises(error, match=message):
+        read_network(tmp_path / "times.nir")
+
+
+def test_hidden_layers_that_reset_to_zero_spike_as_they_do_when_they_are_read_by_counts(network, images):
+    first, second = (
+        convert(network, images, ConversionConfig(n_time_steps=8, readout=readout)) for readout in ("counts", "times")
+    )
+    np.testing.assert_array_equal(first.layers[0].v_threshold, second.layers[0].v_threshold)
 
 
 def test_long_presentations_are_read_by_counts():

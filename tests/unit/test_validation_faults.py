@@ -155,7 +155,7 @@ def test_reset_of_the_file_changed_after_its_export_is_named(analog, spiking, im
     changed = replace(spiking, layers=tuple(replace(layer, reset="subtract") for layer in spiking.layers))
     verdict = judge(analog, changed, run(changed, images), images)
     assert gate_names_a_fault(verdict)
-    assert "leak, reset or gain" in verdict.faults[0]
+    assert "leak, reset or readout" in verdict.faults[0]
 
 
 def test_reset_that_the_machine_changed_is_named(analog, spiking, images):

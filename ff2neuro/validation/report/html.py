@@ -122,13 +122,14 @@ def _accuracy(verdict: Verdict, material: Material, made: Mapping[str, Table]) -
         guide=100 * verdict.analog.accuracy,
     )
     source = " (simulated from the file)" if material.simulated else ""
+    shorter = " Presentations cut short are read by counts, whole ones by times." if material.by_times else ""
     figures = (
         figure(intervals(rows, f"Accuracies with 95 % intervals: {said}"), "Accuracy with 95 % intervals (Wilson)."),
         figure(bars(analog, spiking, names, "Accuracy per class"), f"{KEY} Accuracy per class."),
         figure(
             curve,
             f"Accuracy if the presentation ended early, on {material.n_stepped} images{source}. Dashed: analog "
-            "accuracy on all images.",
+            f"accuracy on all images.{shorter}",
         ),
         *_margins(verdict),
     )

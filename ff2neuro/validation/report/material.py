@@ -94,6 +94,8 @@ class Material:
         Spikes of every layer for the first image under its true label.
     simulated : bool
         Whether `raster` and `curve` come from a simulation of the file, since only counts were recorded.
+    by_times : bool
+        Whether whole presentations are read by the times of spikes; shorter ones in `curve` are read by counts.
     curve_steps, curve_accuracy : ndarray of shape (n_points,)
         Accuracy of the readout if the presentation ended after so many steps.
     n_stepped : int
@@ -106,6 +108,7 @@ class Material:
     layers: tuple[LayerMaterial, ...]
     raster: tuple[Array, ...]
     simulated: bool
+    by_times: bool
     curve_steps: Array
     curve_accuracy: Array
     n_stepped: int
@@ -149,6 +152,7 @@ def gather(
         layers=layers,
         raster=tuple(layer[0, labels[0]] for layer in spikes),
         simulated=recording.header.kind != "spikes",
+        by_times=spiking.trace is None and spiking.needs_bins,
         curve_steps=steps,
         curve_accuracy=accuracy,
         n_stepped=len(spikes[0]),
