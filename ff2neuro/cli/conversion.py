@@ -73,8 +73,8 @@ def conversion_options(function: F) -> F:
                 type=click.Choice(["counts", "times"]),
                 default="counts",
                 show_default=True,
-                help="What spikes are read by: their number, or also the time of the last one, which is nearer to the "
-                "model and needs recordings of spikes. The graph is the same.",
+                help="What spikes are read by: their number, or also the time of the last one, which needs recordings "
+                "of spikes and with --reset subtract comes nearer to the model.",
             ),
             click.option(
                 "--tolerance",
