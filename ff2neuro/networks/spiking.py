@@ -79,7 +79,7 @@ class SpikingLayer:
         if self.reset not in get_args(Reset):
             raise NetworkError(f"unknown reset {self.reset!r}; known are {', '.join(get_args(Reset))}")
         if not 0 < self.gain <= LARGEST_ACTIVITY:
-            raise NetworkError(f"latent gain is {self.gain}; it must be positive and finite, up to {LARGEST_ACTIVITY:g}")
+            raise NetworkError(f"latent gain is {self.gain}; it must be positive and finite, to {LARGEST_ACTIVITY:g}")
         if not 0 <= self.winners <= weight.shape[0]:
             raise NetworkError(f"{self.winners} neurons are to win a step, of {weight.shape[0]}; take 0 for all")
         v_init = readonly(np.broadcast_to(self.v_init, (weight.shape[0],)), np.float64)
