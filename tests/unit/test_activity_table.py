@@ -17,20 +17,9 @@ from ff2neuro.converters.target import least_squares_gain, mean_cosine
 from ff2neuro.dynamics import FixedPointNeurons, simulate, spike_counts, spike_times
 from ff2neuro.errors import ConfigurationError, FileFormatError, NetworkError
 from ff2neuro.hardware.backend import RunConfig, get_backend
-from ff2neuro.networks import ActivityTable, AnalogNetwork, GoodnessHead, LabelCodes, predict_from_scores
+from ff2neuro.networks import ActivityTable, predict_from_scores
 from ff2neuro.networks.activity_table import MOST_STEPS, PRIOR_WEIGHT, last_spikes
 from ff2neuro.validation.sweep_points import conversion_of
-
-
-@pytest.fixture
-def network(rng):
-    weights = (rng.normal(size=(40, 19)) / 4, rng.normal(size=(20, 40)) / 6)
-    return AnalogNetwork(weights, LabelCodes(np.eye(3), 1.0), GoodnessHead("symmetric", 1.0, 0.0, (0, 1)), (16,))
-
-
-@pytest.fixture
-def images(rng):
-    return rng.random((60, 16), dtype=np.float32)
 
 
 @pytest.fixture

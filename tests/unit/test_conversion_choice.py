@@ -9,18 +9,6 @@ from ff2neuro.converters.choice import HeldOut, choose, two_standard_errors
 from ff2neuro.converters.rate import ConversionConfig, sweep
 from ff2neuro.converters.simulation import predict
 from ff2neuro.errors import ConfigurationError, DatasetError
-from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes
-
-
-@pytest.fixture
-def network(rng):
-    weights = (rng.normal(size=(40, 19)) / 4, rng.normal(size=(20, 40)) / 6)
-    return AnalogNetwork(weights, LabelCodes(np.eye(3), 1.0), GoodnessHead("symmetric", 1.0, 0.0, (0, 1)), (16,))
-
-
-@pytest.fixture
-def images(rng):
-    return rng.random((60, 16), dtype=np.float32)
 
 
 @pytest.fixture

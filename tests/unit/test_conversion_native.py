@@ -18,17 +18,6 @@ from ff2neuro.hardware.backend import RunConfig, get_backend
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes, predict_from_scores
 
 
-@pytest.fixture
-def network(rng):
-    weights = (rng.normal(size=(40, 19)) / 4, rng.normal(size=(20, 40)) / 6)
-    return AnalogNetwork(weights, LabelCodes(np.eye(3), 1.0), GoodnessHead("symmetric", 1.0, 0.0, (0, 1)), (16,))
-
-
-@pytest.fixture
-def images(rng):
-    return rng.random((60, 16), dtype=np.float32)
-
-
 def run(network, images, **changes):
     config = RunConfig(dt=network.dt, reset=network.reset, v_init=initial_potentials(network), **changes)
     source = encode(network.input_code, images, network.n_time_steps)

@@ -12,23 +12,12 @@ from ff2neuro.converters.simulation import spikes_of
 from ff2neuro.converters.target import mean_cosine
 from ff2neuro.errors import ConfigurationError, DatasetError, NetworkError
 from ff2neuro.hardware.backend import RunConfig, get_backend
-from ff2neuro.networks import AnalogNetwork, GoodnessHead, LabelCodes
+from ff2neuro.networks import AnalogNetwork
 
 
 @pytest.fixture(params=available_converters())
 def convert(request):
     return get_converter(request.param)
-
-
-@pytest.fixture
-def network(rng):
-    weights = (rng.normal(size=(40, 19)) / 4, rng.normal(size=(20, 40)) / 6)
-    return AnalogNetwork(weights, LabelCodes(np.eye(3), 1.0), GoodnessHead("symmetric", 1.0, 0.0, (0, 1)), (16,))
-
-
-@pytest.fixture
-def images(rng):
-    return rng.random((60, 16), dtype=np.float32)
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
