@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ff2neuro.converters.config import Readout
 from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.target import Target, Trial, least_squares_gain
-from ff2neuro.dynamics import Neurons, simulate, spike_counts, spike_times
+from ff2neuro.dynamics import simulate, spike_counts, spike_times
 from ff2neuro.errors import NetworkError
 from ff2neuro.networks import ActivityTable
 from ff2neuro.networks.activity_table import last_spikes
@@ -177,7 +177,7 @@ class _Search:
 
     def _read(self, thresholds: Array) -> Array:
         """Return what is read of the spikes, on any scale."""
-        neurons: Neurons = self.model.at(thresholds)
+        neurons = self.model.at(thresholds)
         if self.readout == "counts":
             return np.concatenate([spike_counts(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)])
         parts = [spike_times(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)]

@@ -20,7 +20,7 @@ from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY
 from ff2neuro.errors import FileFormatError, NetworkError, RangeError
 from ff2neuro.files import Tree, hdf5_bytes, open_hdf5, read_tree, write_bytes
 from ff2neuro.networks import SpikingLayer, SpikingNetwork
-from ff2neuro.networks.spiking import READOUT_FORMAT
+from ff2neuro.networks.spiking import require_known_readout
 
 __all__ = ["loading_call", "read_netx", "write_netx"]
 
@@ -195,11 +195,7 @@ def _parse(file: h5py.File, what: str) -> SpikingNetwork:
             "export it with `ff2neuro export --target netx`"
         )
     tree = read_tree(file[GROUP])
-    if int(tree["format_version"]) > READOUT_FORMAT:
-        raise FileFormatError(
-            f"{what} has format {tree['format_version']} of ff2neuro, this version reads up to {READOUT_FORMAT}; "
-            "upgrade ff2neuro"
-        )
+    require_known_readout(what, tree)
     groups = [file[f"layer/{index + 1}"] for index in range(len(tree["gains"]))]
     leaks = [int(group["neuron/vDecay"][()]) for group in groups]
     if leaks != tree["leaks"].tolist() or len(file["layer"]) != len(groups) + 1:

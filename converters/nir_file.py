@@ -19,7 +19,7 @@ from ff2neuro.converters.nir_graph import Dialect, linear_name, spikes_name, to_
 from ff2neuro.errors import FF2NeuroError, FileFormatError, GraphError, NetworkError
 from ff2neuro.files import Tree, open_hdf5, read_tree, write_bytes, write_tree
 from ff2neuro.networks import SpikingNetwork
-from ff2neuro.networks.spiking import READOUT_FORMAT
+from ff2neuro.networks.spiking import require_known_readout
 
 __all__ = ["NirFile", "read_network", "read_nir", "write_graph", "write_network"]
 
@@ -182,11 +182,7 @@ def _parse(file: h5py.File, what: str, source: Path | BinaryIO) -> NirFile:
     dialect, tree = None, None
     if GROUP in file:
         tree = read_tree(file[GROUP])
-        if int(tree["format_version"]) > READOUT_FORMAT:
-            raise FileFormatError(
-                f"{what} has format {tree['format_version']} of ff2neuro, this version reads up to {READOUT_FORMAT}; "
-                "upgrade ff2neuro"
-            )
+        require_known_readout(what, tree)
         dialect = str(tree["dialect"])
     with _nir_errors(what):
         graph = nir.read(source, type_check=False)

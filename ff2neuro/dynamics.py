@@ -15,6 +15,7 @@ decays are n/4096 and truncate toward zero, ``u`` wraps once at 2^23, ``v`` is c
 where ``v > vth * 64``.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -235,10 +236,9 @@ def simulate(
     ndarray of bool, shape (n_presentations, n_time_steps, n_neurons)
         Spikes; bin t answers input bin t.
     """
-    state = neurons.rest(currents.shape[0])
     spikes = np.empty((currents.shape[0], n_time_steps, neurons.n_neurons), dtype=bool)
-    for t in range(n_time_steps):
-        spikes[:, t] = neurons.step(state, currents[:, t if currents.shape[1] > 1 else 0])
+    for t, (state, fired) in enumerate(_steps(neurons, currents, n_time_steps)):
+        spikes[:, t] = fired
         if trace is not None:
             trace.append(State(state.u.copy(), state.v.copy()))
     return spikes
@@ -261,10 +261,9 @@ def spike_counts(neurons: Neurons, currents: Array, n_time_steps: int) -> npt.ND
     ndarray of int, shape (n_presentations, n_neurons)
         Number of spikes: the sum over time of what `simulate` returns.
     """
-    state = neurons.rest(currents.shape[0])
     counts = np.zeros((currents.shape[0], neurons.n_neurons), dtype=np.int32)
-    for t in range(n_time_steps):
-        counts += neurons.step(state, currents[:, t if currents.shape[1] > 1 else 0])
+    for _, fired in _steps(neurons, currents, n_time_steps):
+        counts += fired
     return counts
 
 
@@ -287,13 +286,18 @@ def spike_times(neurons: Neurons, currents: Array, n_time_steps: int) -> tuple[A
     last : ndarray of int, shape (n_presentations, n_neurons)
         Step of the last spike, counted from 1; 0 for silence.
     """
-    state = neurons.rest(currents.shape[0])
     counts, last = np.zeros((2, currents.shape[0], neurons.n_neurons), dtype=np.int32)
-    for t in range(n_time_steps):
-        spikes = neurons.step(state, currents[:, t if currents.shape[1] > 1 else 0])
-        counts += spikes
-        np.copyto(last, t + 1, where=spikes)
+    for step, (_, fired) in enumerate(_steps(neurons, currents, n_time_steps), start=1):
+        counts += fired
+        np.copyto(last, step, where=fired)
     return counts, last
+
+
+def _steps(neurons: Neurons, currents: Array, n_time_steps: int) -> Iterator[tuple[State, npt.NDArray[np.bool_]]]:
+    """Yield, for every step from rest, the state, which the next step changes, and which neurons spike."""
+    state = neurons.rest(currents.shape[0])
+    for t in range(n_time_steps):
+        yield state, neurons.step(state, currents[:, t if currents.shape[1] > 1 else 0])
 
 
 def _decay(values: Array, leak: int) -> Array:

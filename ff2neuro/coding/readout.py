@@ -62,9 +62,7 @@ def spiking_latents(network: SpikingNetwork, counts: Sequence[Array]) -> list[Ar
         )
     if network.trace is not None:
         return [network.trace.of_counts(count).astype(np.float32) for count in counts]
-    return [
-        count.astype(np.float32) * np.float32(layer.gain) for count, layer in zip(counts, network.layers, strict=True)
-    ]
+    return [layer.by_counts(count) for count, layer in zip(counts, network.layers, strict=True)]
 
 
 def recorded_latents(
@@ -113,12 +111,8 @@ def latents_of_spikes(network: SpikingNetwork, spikes: Sequence[Array]) -> list[
     """
     if network.trace is not None:
         return [network.trace.final(layer) for layer in spikes]
-    if not network.needs_bins:
-        return spiking_latents(network, [layer.sum(axis=-2) for layer in spikes])
     return [
-        layer.table.of_spikes(trains)
-        if layer.table is not None
-        else trains.sum(axis=-2).astype(np.float32) * np.float32(layer.gain)
+        layer.by_counts(trains.sum(axis=-2)) if layer.table is None else layer.table.of_spikes(trains)
         for layer, trains in zip(network.layers, spikes, strict=True)
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.dynamics import Reset
-from ff2neuro.errors import DatasetError, NetworkError
+from ff2neuro.errors import DatasetError, FileFormatError, NetworkError
 from ff2neuro.files import Tree, readonly
 from ff2neuro.networks.activity_table import LARGEST_ACTIVITY, ActivityTable
 from ff2neuro.networks.goodness import GoodnessHead
@@ -17,7 +17,7 @@ from ff2neuro.networks.input_code import InputCode
 from ff2neuro.networks.one_pass import OnePassHead
 from ff2neuro.networks.trace import Trace
 
-__all__ = ["READOUT_FORMAT", "SpikingLayer", "SpikingNetwork"]
+__all__ = ["SpikingLayer", "SpikingNetwork", "require_known_readout"]
 
 Array = npt.NDArray[Any]
 
@@ -93,6 +93,11 @@ class SpikingLayer:
     def n_neurons(self) -> int:
         """Number of neurons."""
         return int(self.weight.shape[0])
+
+    def by_counts(self, counts: Array) -> npt.NDArray[np.float32]:
+        """Return the activity that spike counts stand for, whatever `table` says: counts times the gain."""
+        activity: npt.NDArray[np.float32] = counts.astype(np.float32) * np.float32(self.gain)
+        return activity
 
     @property
     def checksum(self) -> str:
@@ -315,6 +320,28 @@ class SpikingNetwork:
         ]
         # The checksums are those of an export; what is made of a model is another network.
         return replace(network, layers=tuple(layers), checksums=None)
+
+
+def require_known_readout(what: str, tree: Tree) -> None:
+    """Refuse the readout of a file that a newer version wrote.
+
+    Parameters
+    ----------
+    what : str
+        The file, for the message.
+    tree : Mapping
+        What its ``ff2neuro`` group holds.
+
+    Raises
+    ------
+    FileFormatError
+        If its format is newer than this version knows.
+    """
+    if int(tree["format_version"]) > READOUT_FORMAT:
+        raise FileFormatError(
+            f"{what} has format {tree['format_version']} of ff2neuro, this version reads up to {READOUT_FORMAT}; "
+            "upgrade ff2neuro"
+        )
 
 
 def _tables(tree: Tree, n_layers: int) -> list[ActivityTable | None]:

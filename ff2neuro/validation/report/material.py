@@ -227,7 +227,7 @@ def _latents_after(spiking: SpikingNetwork, spikes: Sequence[Array], n_steps: in
         return latents_of_spikes(spiking, [layer[:, :, :n_steps] for layer in spikes])
     # Gains and tables are fitted to whole presentations; of the two, gains can be stretched.
     counts = [layer[:, :, :n_steps].sum(axis=2) / share for layer in spikes]
-    return [count.astype(np.float32) * layer.gain for count, layer in zip(counts, spiking.layers, strict=True)]
+    return [layer.by_counts(count) for count, layer in zip(counts, spiking.layers, strict=True)]
 
 
 def _disagreements(
