@@ -4,16 +4,15 @@ What a reader does is written down as rules (`ff2neuro.hardware.reader_rules`), 
 conformance test runs them again and compares what each did with what is stated here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
 import nir
 import numpy as np
-import numpy.typing as npt
 
-from ff2neuro.dynamics import DECAY_UNITY, Reset
+from ff2neuro.dynamics import DECAY_UNITY
 from ff2neuro.errors import FF2NeuroError
 from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.chain import Chain, read_chain
@@ -26,7 +25,6 @@ from ff2neuro.inputs import InputSource
 __all__ = ["Statement", "Status", "statement", "statements", "type_error"]
 
 Status = Literal["same", "differs", "fails"]
-InitialPotentials = Mapping[str, npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -49,21 +47,15 @@ class Statement:
     reasons: tuple[str, ...]
 
 
-def statements(
-    graph: nir.NIRGraph, dt: float, reset: Reset = "zero", v_init: InitialPotentials | None = None
-) -> list[Statement]:
+def statements(graph: nir.NIRGraph, config: RunConfig) -> list[Statement]:
     """Say what each reader makes of a graph.
 
     Parameters
     ----------
     graph : nir.NIRGraph
         A chain; left untouched.
-    dt : float
-        Length of a time step [s].
-    reset : {"zero", "subtract"}
-        What a spike does to the membrane potential; NIR cannot say "subtract".
-    v_init : mapping of str to ndarray of shape (n_neurons,), optional
-        Membrane potential at the start by the name of the layer, as in `RunConfig`; NIR cannot say any but 0.
+    config : RunConfig
+        What the graph does not say: the time step, and what no foreign reader does.
 
     Returns
     -------
@@ -77,21 +69,20 @@ def statements(
     RangeError
         If it is too large.
     """
-    chain = read_chain(graph, dt, reset)
-    places = _places(graph, chain, dt)
-    unsaid = _unsaid(reset, v_init or {})
+    chain = read_chain(graph, config.dt, config.reset)
+    places, unsaid = _places(graph, chain, config.dt), _unsaid(config)
     foreign = [_foreign(reader, chain, places, unsaid) for reader in READERS if reader.name != "lava"]
-    return [_lava(graph, chain, RunConfig(dt=dt, reset=reset, v_init=v_init or {})), *foreign]
+    return [_lava(graph, chain, config), *foreign]
 
 
-def statement(name: str, graph: nir.NIRGraph, dt: float, reset: Reset = "zero") -> Statement:
-    """Say what one reader makes of a graph whose neurons start at 0.
+def statement(name: str, graph: nir.NIRGraph, config: RunConfig) -> Statement:
+    """Say what one reader makes of a graph.
 
     Parameters
     ----------
     name : str
         Name of the reader; one of `READERS`, not ``lava``.
-    graph, dt, reset
+    graph, config
         As for `statements`.
 
     Returns
@@ -105,8 +96,8 @@ def statement(name: str, graph: nir.NIRGraph, dt: float, reset: Reset = "zero") 
         As `statements`.
     """
     (reader,) = (each for each in READERS if each.name == name)
-    chain = read_chain(graph, dt, reset)
-    return _foreign(reader, chain, _places(graph, chain, dt), _unsaid(reset, {}))
+    chain = read_chain(graph, config.dt, config.reset)
+    return _foreign(reader, chain, _places(graph, chain, config.dt), _unsaid(config))
 
 
 def type_error(graph: nir.NIRGraph) -> str | None:
@@ -146,12 +137,12 @@ def _places(graph: nir.NIRGraph, chain: Chain, dt: float) -> list[Place]:
     return places
 
 
-def _unsaid(reset: Reset, v_init: InitialPotentials) -> list[str]:
+def _unsaid(config: RunConfig) -> list[str]:
     """List what the network does and NIR cannot say, so that no foreign reader does it."""
     unsaid = []
-    if reset == "subtract":
+    if config.reset == "subtract":
         unsaid.append("the network resets by subtraction, which NIR cannot say; this reader resets to a value")
-    if any(np.any(potentials) for potentials in v_init.values()):
+    if any(np.any(potentials) for potentials in config.v_init.values()):
         unsaid.append("the network's neurons start at other potentials than 0, which NIR cannot say")
     return unsaid
 

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 def _report(reader: str, case: Case, seen: Observation, *, exact: bool) -> bool:
     """Print a line and return whether the statement about it was wrong."""
-    stated = statement(reader, case.stored(), case.dt, case.reset)
+    stated = statement(reader, case.stored(), case.config)
     right = seen.status == stated.status if exact else (seen.status == "same") == (stated.status == "same")
     detail = seen.error.splitlines()[0] if seen.error else f"{seen.n_different} of {seen.n_bins} bins differ"
     print(f"{reader:13} {case.name:45} {seen.status:8} {detail}{'' if right else f'   STATED: {stated.status}'}")

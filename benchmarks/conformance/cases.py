@@ -10,6 +10,8 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from ff2neuro.hardware.backend import RunConfig
+
 __all__ = ["CASES", "Case", "chain", "events_for", "portable", "random_case"]
 
 Array = npt.NDArray[Any]
@@ -29,6 +31,11 @@ class Case:
     graph: nir.NIRGraph
     dt: float = DT
     reset: Literal["zero", "subtract"] = "zero"
+
+    @property
+    def config(self) -> RunConfig:
+        """What the graph does not say."""
+        return RunConfig(dt=self.dt, reset=self.reset, record="spikes")
 
     def stored(self) -> nir.NIRGraph:
         """Return the graph as it comes back from a file, where numbers and tuples have become arrays."""

@@ -1,6 +1,6 @@
 """What a reader really did with a graph, beside the float reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def observe(case: Case, reader: str, events: Array | None = None) -> Observation
 def observe_backend(case: Case, backend: Backend, expected: dict[str, Array] | None = None) -> Observation:
     """Run a backend of this package likewise, and compare with the float reference unless told otherwise."""
     try:
-        found = recorded_spikes(backend, case, events_for(case.graph), _config(case))
+        found = recorded_spikes(backend, case, events_for(case.graph), case.config)
     except (GraphError, RangeError) as error:
         return Observation("fails", error=str(error))
     return compare(reference_spikes(case) if expected is None else expected, found)
@@ -53,7 +53,7 @@ def observe_backend(case: Case, backend: Backend, expected: dict[str, Array] | N
 def reference_spikes(case: Case, arithmetic: str = "float", events: Array | None = None) -> dict[str, Array]:
     """Spikes of every layer by the reference backend, shape (n_presentations, n_time_steps, n_neurons)."""
     # Leaky integrators answer with states, which only the reference records.
-    config = _config(case, states=arithmetic == "float")
+    config = replace(case.config, states=arithmetic == "float")
     events = events_for(case.graph) if events is None else events
     return recorded_spikes(ReferenceBackend(arithmetic), case, events, config)
 
@@ -63,10 +63,6 @@ def recorded_spikes(backend: Backend, case: Case, events: Array, config: RunConf
     inputs = InputSource.from_array(events.astype(np.int64).reshape(len(events), 1, events.shape[1], -1))
     with backend.run(case.stored(), inputs, config) as recording:
         return {name: recording.spikes(name)[:, 0] for name in recording.layer_names}
-
-
-def _config(case: Case, *, states: bool = False) -> RunConfig:
-    return RunConfig(dt=case.dt, reset=case.reset, record="spikes", states=states)
 
 
 def compare(expected: dict[str, Array], found: dict[str, Array]) -> Observation:

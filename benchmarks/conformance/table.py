@@ -24,7 +24,7 @@ def with_tables(text: str) -> str:
 def tables() -> str:
     """Both tables: graphs by readers, and rules."""
     head = ["graph", *(f"{reader.name} {reader.version}" for reader in READERS)]
-    rows = [[case.name, *map(_cell, statements(case.stored(), case.dt, case.reset))] for case in CASES]
+    rows = [[case.name, *map(_cell, statements(case.stored(), case.config))] for case in CASES]
     rules = [[rule.reader, ", ".join(rule.nodes), EFFECTS[rule.effect], rule.reason] for rule in RULES]
     lines = [*_markdown(head, rows), "", *_markdown(["reader", "nodes", "what it does", "why"], rules)]
     return "\n" + "\n".join(lines) + "\n\n"

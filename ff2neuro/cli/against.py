@@ -60,18 +60,13 @@ def judge_machines(file: Path, options: dict[str, Any], *, as_json: bool) -> Non
         With exit code 1 if machines differ that must not.
     """
     from ff2neuro.converters.nir_file import read_nir
-    from ff2neuro.converters.nir_graph import initial_potentials
-    from ff2neuro.hardware.backend import RunConfig
     from ff2neuro.validation.machines import compare_machines, render_machines
+    from ff2neuro.validation.run_config import run_config
 
     content = read_nir(file)
     network = content.network
     source = input_events(content, {**options, "split": "test"})
-    config = RunConfig(
-        dt=options["dt"] or (network.dt if network else RunConfig.dt),
-        reset=network.reset if network else "zero",
-        v_init=initial_potentials(network) if network else {},
-    )
+    config = run_config(network, record="counts", **({"dt": options["dt"]} if options["dt"] else {}))
     names = [name.strip() for name in options["against"].split(",")]
     comparisons = compare_machines(content.graph, source, names, config, options["max_count_distance"])
     passed = all(comparison.passed for comparison in comparisons)

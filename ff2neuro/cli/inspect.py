@@ -123,12 +123,9 @@ def _presentation(network: "SpikingNetwork") -> dict[str, Any]:
 
 def _portability(content: "NirFile", dt: float) -> dict[str, Any]:
     """Say what NIR readers make of the file."""
-    from ff2neuro.converters.nir_graph import initial_potentials
     from ff2neuro.hardware.portability import statements, type_error
+    from ff2neuro.validation.run_config import run_config
 
-    network = content.network
-    reset = network.reset if network else "zero"
-    v_init = initial_potentials(network) if network else {}
     return {
         "nir_type_error": type_error(content.graph),
         "readers": [
@@ -140,7 +137,7 @@ def _portability(content: "NirFile", dt: float) -> dict[str, Any]:
                 "reasons": list(found.reasons),
                 "call": found.reader.call.replace("DT", f"{dt:g}"),
             }
-            for found in statements(content.graph, dt, reset, v_init)
+            for found in statements(content.graph, run_config(content.network, dt=dt))
         ],
     }
 

@@ -104,11 +104,10 @@ def judged(
     """
     from tempfile import TemporaryDirectory
 
-    from ff2neuro.coding import encode, needed_kind
-    from ff2neuro.converters.nir_graph import initial_potentials
-    from ff2neuro.hardware.backend import RunConfig
+    from ff2neuro.coding import encode
     from ff2neuro.recording import Recording
     from ff2neuro.validation.neutral import neutral_source
+    from ff2neuro.validation.run_config import run_config
 
     images, labels = data.split("test")
     if options["recording_file"] is not None:
@@ -118,8 +117,7 @@ def judged(
             yield Judged(recording, None, options["recording_file"], images, labels)
         return
     images, labels = (first_samples(values, options["samples"]) for values in (images, labels))
-    kind, v_init = needed_kind(spiking), initial_potentials(spiking)
-    config = RunConfig(dt=spiking.dt, reset=spiking.reset, record=kind, v_init=v_init)
+    config = run_config(spiking)
     # Recordings are temporary; shards of an interrupted run must not be.
     store = options["file"].with_name(f".{options['file'].name}.shards")
     machine = machine_of(options["backend"] or DEFAULT_BACKEND, options, store)

@@ -44,23 +44,20 @@ __all__ = ["command"]
 @json_option
 def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **options: Any) -> None:
     """Run FILE.nir on a machine and write what its neurons did to a recording."""
-    from ff2neuro.coding import needed_kind
     from ff2neuro.converters.nir_file import read_nir
-    from ff2neuro.converters.nir_graph import initial_potentials
-    from ff2neuro.hardware.backend import RunConfig
+    from ff2neuro.validation.run_config import run_config
 
     require_writable(out, force=force)
     content = read_nir(file)
     inputs = input_events(content, options)
     contest = contest_of(content, options) if options["early_exit"] else None
-    config = RunConfig(
-        dt=options["dt"] or (content.network.dt if content.network else 1e-4),
-        reset=content.network.reset if content.network else "zero",
-        record=options["record"] or (needed_kind(content.network) if content.network else "counts"),
+    asked = {name: options[name] for name in ("dt", "record") if options[name]}
+    config = run_config(
+        content.network,
         states=options["states"],
         time_limit=options["time_limit"],
-        v_init=initial_potentials(content.network) if content.network else {},
         early_exit=contest.bounds() if contest else None,
+        **asked,
     )
     machine = machine_of(backend, options)
     with machine, machine.run(content.graph, inputs, config, out) as recording:

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.coding import encode
-from ff2neuro.converters.nir_graph import initial_potentials, to_nir
-from ff2neuro.hardware.backend import RunConfig
+from ff2neuro.converters.nir_graph import to_nir
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork
 from ff2neuro.recording import Recording, RecordingHeader
 from ff2neuro.validation.layers import LayerFigures
+from ff2neuro.validation.run_config import run_config
 from ff2neuro.validation.spikes import SpikeComparison, compare_recordings
 from ff2neuro.validation.trained import TrainedNetwork, label_codes
 from ff2neuro.validation.weights import weight_findings
@@ -124,8 +124,7 @@ def replay(spiking: SpikingNetwork, recording: Recording, images: Array) -> Spik
     bins = recording.header.n_hypotheses * spiking.n_time_steps * widest
     n_images = min(len(images), MAX_REPLAYED, max(1, MAX_REPLAYED_BINS // bins))
     source = encode(spiking.input_code, images[:n_images], spiking.n_time_steps)
-    v_init = initial_potentials(spiking)
-    config = RunConfig(dt=spiking.dt, reset=spiking.reset, record=recording.header.kind, v_init=v_init)
+    config = run_config(spiking, record=recording.header.kind)
     backend = ReferenceBackend("float" if recording.header.arithmetic == "float" else "auto")
     with backend.run(to_nir(spiking, "native"), source, config) as expected:
         return compare_recordings(expected, recording, n_images)

@@ -15,14 +15,14 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.coding import encode, needed_kind, recorded_latents
-from ff2neuro.converters.nir_graph import initial_potentials, spikes_name, to_nir
+from ff2neuro.coding import encode, recorded_latents
+from ff2neuro.converters.nir_graph import spikes_name, to_nir
 from ff2neuro.dynamics import DECAY_UNITY
-from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork
 from ff2neuro.recording import Recording
 from ff2neuro.validation.neutral import neutral_source
+from ff2neuro.validation.run_config import run_config
 from ff2neuro.validation.trained import AnalogModel, TrainedModel, TrainedNetwork
 
 __all__ = ["FloatExecution", "float_execution", "float_graph", "latents_of", "trained_model"]
@@ -129,8 +129,7 @@ def float_execution(network: SpikingNetwork, images: Array) -> Iterator[FloatExe
         If the images are not of the network's size.
     """
     graph = float_graph(network)
-    kind, v_init = needed_kind(network), initial_potentials(network)
-    config = RunConfig(dt=network.dt, reset=network.reset, record=kind, v_init=v_init)
+    config = run_config(network)
     backend = ReferenceBackend("float")
     with TemporaryDirectory(prefix="ff2neuro-") as directory:
         labels, neutral = (Path(directory) / f"{name}.h5" for name in ("labels", "neutral"))

@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.analysis import CosineMean
-from ff2neuro.coding import encode, input_energy, needed_kind, scores_of_latents
+from ff2neuro.coding import encode, input_energy, scores_of_latents
 from ff2neuro.converters.leaky import quantise_network
 from ff2neuro.converters.nir_graph import initial_potentials
 from ff2neuro.converters.rate import convert
 from ff2neuro.errors import GraphError, NetworkError, RangeError
-from ff2neuro.hardware.backend import Backend, RunConfig
+from ff2neuro.hardware.backend import Backend
 from ff2neuro.networks import SpikingNetwork, predict_from_scores
 from ff2neuro.progress import progress_bar
 from ff2neuro.validation.float_execution import latents_of, trained_model
+from ff2neuro.validation.run_config import run_config
 from ff2neuro.validation.subsamples import spread
 from ff2neuro.validation.sweep_figures import Sweep, SweepPoint
 from ff2neuro.validation.sweep_points import (
@@ -141,8 +142,7 @@ def _measure(
     v_init = {
         name: np.minimum(start, graph.nodes[name].v_threshold) for name, start in initial_potentials(network).items()
     }
-    kind = needed_kind(network)
-    config = RunConfig(dt=network.dt, reset=network.reset, record=kind, v_init=v_init)
+    config = run_config(network, v_init=v_init)
     cosines = [CosineMean() for _ in network.layers]
     classes = np.zeros((2, len(images)), dtype=np.int64)
     n_spikes = [0] * len(network.layers)

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def _require_honoured(graph: nir.NIRGraph, config: RunConfig) -> None:
         raise GraphError("snnTorch's NIR reader resets to zero; export with --reset zero, or use the reference backend")
     if config.states:
         raise GraphError("the snntorch backend records no membrane potentials; use the reference backend")
-    found = statement("snntorch", graph, config.dt)
+    found = statement("snntorch", graph, replace(config, v_init={}))
     if found.status != "same":
         raise GraphError(
             f"snnTorch's NIR reader would not give this graph's spikes: {found.reasons[0]}; export with --dialect "

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -48,7 +49,7 @@ def test_readers_are_of_the_versions_that_are_stated(reader):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_readers_do_what_is_stated(case, reader):
     seen = observe(case, reader)
-    stated = statement(reader, case.stored(), case.dt, case.reset)
+    stated = statement(reader, case.stored(), case.config)
     assert seen.status == stated.status, f"{seen} is not what is stated: {stated.reasons}"
 
 
@@ -59,7 +60,7 @@ def test_portable_graphs_give_the_same_spikes(seed, leaky, reader):
     case = random_case(seed, leaky)
     expected = reference_spikes(case)
     assert all(spikes.any() for spikes in expected.values())
-    assert statement(reader, case.stored(), case.dt).status == "same"
+    assert statement(reader, case.stored(), case.config).status == "same"
     seen = observe(case, reader)
     assert (seen.status, seen.n_different) == ("same", 0)
     if not leaky:
@@ -79,7 +80,7 @@ def test_a_trained_network_gives_the_same_spikes(digits_run, reader, tmp_path):
 @pytest.mark.lava
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_lava_does_what_is_stated(case, lava_machine):
-    (stated,) = (each for each in statements(case.stored(), case.dt, case.reset) if each.reader.name == "lava")
+    (stated,) = (each for each in statements(case.stored(), case.config) if each.reader.name == "lava")
     seen = observe_backend(case, lava_machine)
     assert seen.status == stated.status, f"{seen} is not what is stated: {stated.reasons}"
 
@@ -124,7 +125,9 @@ def test_neurons_that_do_not_start_at_rest_travel_to_no_other_reader():
 
     def stated(start):
         v_init = {name: np.full(size, start) for name, size in sizes.items()}
-        return {each.reader.name: each for each in statements(portable.stored(), portable.dt, v_init=v_init)}
+        return {
+            each.reader.name: each for each in statements(portable.stored(), replace(portable.config, v_init=v_init))
+        }
 
     for reader, found in stated(0.5).items():
         assert (found.status == "same") == (reader == "lava")

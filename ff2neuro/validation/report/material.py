@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.coding import encode, input_energy, latents_of_spikes, scores_of_latents
-from ff2neuro.converters.nir_graph import initial_potentials, to_nir
-from ff2neuro.hardware.backend import RunConfig
+from ff2neuro.converters.nir_graph import to_nir
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork, layer_probabilities, predict_from_scores
 from ff2neuro.recording import Recording
 from ff2neuro.validation.float_execution import latents_of
+from ff2neuro.validation.run_config import run_config
 from ff2neuro.validation.trained import TrainedModel, as_model, label_codes
 from ff2neuro.validation.verdict import Verdict
 
@@ -201,7 +201,7 @@ def _spikes(spiking: SpikingNetwork, recording: Recording, images: Array) -> lis
     else:
         backend = ReferenceBackend("float" if header.arithmetic == "float" else "auto")
         events = encode(spiking.input_code, images[:n_images], spiking.n_time_steps)
-        config = RunConfig(dt=spiking.dt, reset=spiking.reset, record="spikes", v_init=initial_potentials(spiking))
+        config = run_config(spiking, record="spikes")
         source = backend.run(to_nir(spiking, "native"), events, config)
     with source as spikes:
         return [spikes.spikes(name, 0, n_images) for name in spikes.layer_names]
