@@ -22,13 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.analysis import CosineMean
-from ff2neuro.coding import encode, input_energy, needed_kind, recorded_latents, scores_of_latents
-from ff2neuro.converters.nir_graph import initial_potentials, to_nir
+from ff2neuro.coding import encode, input_energy, recorded_latents, scores_of_latents
+from ff2neuro.converters.nir_graph import to_nir
 from ff2neuro.converters.rate import ConversionConfig, sweep
 from ff2neuro.data import Dataset, load_dataset
 from ff2neuro.files import write_text
-from ff2neuro.hardware.backend import Backend, RunConfig, get_backend
+from ff2neuro.hardware.backend import Backend, get_backend
 from ff2neuro.networks import AnalogNetwork, SpikingNetwork, load_model, predict_from_scores
+from ff2neuro.validation.run_config import run_config
 
 Array = npt.NDArray[Any]
 
@@ -45,6 +46,7 @@ WAYS = {
     "subtract-from-0": ConversionConfig(reset="subtract", initial_potential=0.0),
     "zero-by-times": ConversionConfig(reset="zero", readout="times"),
     "subtract-by-times": ConversionConfig(reset="subtract", readout="times"),
+    "several": ConversionConfig(reset="subtract", max_spikes_per_step=15),
 }
 
 
@@ -58,6 +60,7 @@ class Row:
     reset: str
     initial_potential: float
     readout: str
+    max_spikes_per_step: int
     n_time_steps: int
     n_images: int
     analog_accuracy: float
@@ -78,6 +81,7 @@ class Mean:
     reset: str
     initial_potential: float
     readout: str
+    max_spikes_per_step: int
     n_time_steps: int
     n_seeds: int
     mean_absolute_difference_pp: float
@@ -93,8 +97,7 @@ class Comparison:
     def __init__(self, spiking: SpikingNetwork, config: ConversionConfig) -> None:
         self.spiking, self.config = spiking, config
         self._graph = to_nir(spiking, "native")
-        kind, v_init = needed_kind(spiking), initial_potentials(spiking)
-        self._run = RunConfig(dt=spiking.dt, reset=spiking.reset, record=kind, v_init=v_init)
+        self._run = run_config(spiking)
         self._predictions: list[Array] = []
         self._cosines = [[CosineMean() for _ in spiking.layers] for _ in range(2)]
         self._n_ties = 0
@@ -125,6 +128,7 @@ class Comparison:
             reset=self.config.reset,
             initial_potential=self.config.start,
             readout=self.config.readout,
+            max_spikes_per_step=self.config.max_spikes_per_step,
             n_time_steps=self.config.n_time_steps,
             n_images=len(labels),
             analog_accuracy=float(right[0].mean()),
@@ -141,20 +145,25 @@ class Comparison:
 def average(rows: list[Row]) -> list[Mean]:
     """Average over the seeds of every architecture and setting."""
 
-    def setting(row: Row) -> tuple[tuple[int, ...], str, float, str, int]:
-        return row.widths, row.reset, row.initial_potential, row.readout, row.n_time_steps
+    def setting(row: Row) -> tuple[tuple[int, ...], str, float, str, int, int]:
+        return (
+            *(row.widths, row.reset, row.initial_potential, row.readout),
+            *(row.max_spikes_per_step, row.n_time_steps),
+        )
 
     means = []
-    for (widths, reset, initial_potential, readout, n_time_steps), group in groupby(sorted(rows, key=setting), setting):
+    for _, group in groupby(sorted(rows, key=setting), setting):
         seeds = list(group)
+        first = seeds[0]
         errors = np.array([row.two_standard_errors_pp for row in seeds])
         means.append(
             Mean(
-                widths=widths,
-                reset=reset,
-                initial_potential=initial_potential,
-                readout=readout,
-                n_time_steps=n_time_steps,
+                widths=first.widths,
+                reset=first.reset,
+                initial_potential=first.initial_potential,
+                readout=first.readout,
+                max_spikes_per_step=first.max_spikes_per_step,
+                n_time_steps=first.n_time_steps,
                 n_seeds=len(seeds),
                 mean_absolute_difference_pp=float(np.mean([abs(row.difference_pp) for row in seeds])),
                 two_standard_errors_pp=float(np.sqrt((errors**2).sum()) / len(seeds)),
@@ -171,7 +180,7 @@ def line(row: Row) -> str:
     cosine = " ".join(f"{a:.4f}/{b:.3f}" for a, b in zip(row.cosine, row.cosine_shuffled, strict=True))
     return (
         f"{'x'.join(map(str, row.widths)):>14} {row.seed:4d} {row.reset:>8} {row.initial_potential:3g} "
-        f"{row.readout:>6} {row.n_time_steps:3d}  "
+        f"{row.readout:>6} {row.max_spikes_per_step:3d} {row.n_time_steps:3d}  "
         f"{100 * row.analog_accuracy:6.2f} {100 * row.spiking_accuracy:6.2f}  {row.difference_pp:+.2f} +-"
         f"{row.two_standard_errors_pp:.2f}  {100 * row.agreement:6.2f}  {cosine}"
     )
@@ -182,7 +191,7 @@ def summary(mean: Mean) -> str:
     cosine = " ".join(f"{a:.4f}/{b:.3f}" for a, b in zip(mean.cosine, mean.cosine_shuffled, strict=True))
     return (
         f"{'x'.join(map(str, mean.widths)):>14} {mean.n_seeds:5d} {mean.reset:>8} {mean.initial_potential:3g} "
-        f"{mean.readout:>6} {mean.n_time_steps:3d}  "
+        f"{mean.readout:>6} {mean.max_spikes_per_step:3d} {mean.n_time_steps:3d}  "
         f"{mean.mean_absolute_difference_pp:.2f} +-{mean.two_standard_errors_pp:.2f}  {100 * mean.agreement:6.2f}  "
         f"{cosine}"
     )
@@ -252,9 +261,7 @@ def main(runs: tuple[Path, ...], data_dir: Path | None, out: Path, **options: An
         replace(WAYS[way], n_time_steps=int(steps)) for way in options["ways"] for steps in options["steps"].split(",")
     ]
     rows = []
-    click.echo(
-        "        widths seed    reset  v0   read   T  analog spiking difference [pp]  equal  cosine/shuffled per layer"
-    )
+    click.echo(f"        widths seed    reset  v0   read max   T  analog spiking difference [pp]  {FIGURES}")
     for run in (*runs, *trained):
         for row in measure(run, data, settings, options["samples"]):
             rows.append(row)
@@ -262,7 +269,7 @@ def main(runs: tuple[Path, ...], data_dir: Path | None, out: Path, **options: An
             # A long comparison that is stopped leaves what it has.
             document = {"rows": [asdict(row) for row in rows], "means": [asdict(mean) for mean in average(rows)]}
             write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    click.echo(f"\n        widths seeds    reset  v0   read   T  |difference| [pp]  {FIGURES}")
+    click.echo(f"\n        widths seeds    reset  v0   read max   T  |difference| [pp]  {FIGURES}")
     for mean in average(rows):
         click.echo(summary(mean))
 

@@ -54,7 +54,7 @@ class BalancedThreshold:
         Mean cosine between what is read of the spikes and activity.
     error : float or None
         Mean absolute error of the probability that the layer votes with; None if it does not vote.
-    spikes : ndarray of bool, shape (n_presentations, n_time_steps, n_neurons)
+    spikes : ndarray of bool or uint8, shape (n_presentations, n_time_steps, n_neurons)
         What the layer sends, the input of the next one.
     """
 
@@ -64,7 +64,7 @@ class BalancedThreshold:
     activity: Array
     cosine: float
     error: float | None
-    spikes: npt.NDArray[np.bool_]
+    spikes: Array
 
 
 def balance_threshold(
@@ -118,7 +118,9 @@ def balance_threshold(
             f"{name} is dead: no neuron of it is active on the calibration data; train the network longer, or "
             "calibrate on data like those that it was trained on"
         )
-    unit = float(np.percentile(positive, CURRENT_PERCENTILE)) / np.broadcast_to(scale, (currents.shape[-1],))
+    # What a neuron can send in a step at most, it sends at that current and the threshold of 1.
+    current = float(np.percentile(positive, CURRENT_PERCENTILE)) / model.max_spikes_per_step
+    unit = current / np.broadcast_to(scale, (currents.shape[-1],))
     search = _Search(currents, target, n_time_steps, model, chosen_by or readout, tick)
     stride = -(-len(currents) // COARSE_PRESENTATIONS)
     coarse = search.every(stride).trials(unit, COARSE, PATIENCE)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ff2neuro.converters.quantisation import WeightScale, largest_code
-from ff2neuro.dynamics import DECAY_UNITY, Reset
+from ff2neuro.dynamics import DECAY_UNITY, Reset, require_spikes_per_step
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.networks import InputCoding
 from ff2neuro.networks.activity_table import MOST_STEPS
@@ -55,6 +55,9 @@ class ConversionConfig:
     readout : {"counts", "times"}
         What spikes are read by: their number alone, or the time of the last one as well (`ActivityTable`). The graph
         is the same; a machine has to record the spikes of every step.
+    max_spikes_per_step : int
+        How many spikes a neuron can send in one step, 1 to 255; more than 1 take reset by subtraction and a readout by
+        counts, and only the native dialect can say it.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class ConversionConfig:
     weight_scale: WeightScale = "layer"
     initial_potential: float | None = None
     readout: Readout = "counts"
+    max_spikes_per_step: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_time_steps <= 65535:
@@ -90,6 +94,12 @@ class ConversionConfig:
             )
         self._check_names()
         self._check_leak()
+        require_spikes_per_step(self.max_spikes_per_step, self.reset)
+        if self.max_spikes_per_step > 1 and self.readout != "counts":
+            raise ConfigurationError(
+                f"neurons are to send up to {self.max_spikes_per_step} spikes in a step, whose times say no more than "
+                "their number: use --readout counts"
+            )
         if self.readout == "times" and self.n_time_steps > MOST_STEPS:
             raise ConfigurationError(
                 f"the number of time steps is {self.n_time_steps}; a readout by the times of spikes goes up to "

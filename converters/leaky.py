@@ -189,7 +189,7 @@ def _float_neurons(layer: SpikingLayer) -> FloatNeurons:
     )
 
 
-def _run(neurons: Neurons, events: Array, weight: Array) -> npt.NDArray[np.bool_]:
+def _run(neurons: Neurons, events: Array, weight: Array) -> Array:
     """Simulate a layer on its input events."""
     flat = events.reshape(-1, events.shape[-1]).astype(np.float64)
     currents: Array = flat @ weight.T

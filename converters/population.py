@@ -30,17 +30,21 @@ class NeuronModel:
         Membrane potential at the start, as a fraction of the threshold.
     integer : bool
         Whether to use Lava's fixed-point arithmetic, with thresholds of k + 1/2.
+    max_spikes_per_step : int
+        How many spikes a neuron can send in one step.
     """
 
     reset: Reset = "zero"
     leak: int = 0
     initial_potential: float = 0.0
     integer: bool = True
+    max_spikes_per_step: int = 1
 
     @classmethod
     def of(cls, config: ConversionConfig) -> "NeuronModel":
         """Return the neurons that a conversion asks for."""
-        return cls(config.reset, config.mem_leak, config.start, integer=config.weight_bits is not None)
+        integer = config.weight_bits is not None
+        return cls(config.reset, config.mem_leak, config.start, integer, config.max_spikes_per_step)
 
     def thresholds(self, exact: Array) -> Array:
         """Return the thresholds nearest below, in the units of the weights, that these neurons can have.
@@ -53,9 +57,10 @@ class NeuronModel:
         Returns
         -------
         ndarray of shape (n_neurons,)
-            k + 1/2 for integers, else as given.
+            k + 1/2 for integers, else as given. k is above 0 where several spikes in a step each subtract it.
         """
-        return np.maximum(np.floor(exact), 0.0) + 0.5 if self.integer else exact
+        lowest = 0.0 if self.max_spikes_per_step == 1 else 1.0
+        return np.maximum(np.floor(exact), lowest) + 0.5 if self.integer else exact
 
     def v_init(self, v_threshold: Array) -> Array:
         """Return the initial potentials that go with thresholds, in the units of the weights."""
@@ -75,7 +80,14 @@ class NeuronModel:
         Neurons
             The population.
         """
-        return neurons(v_threshold, self.v_init(v_threshold), self.leak, self.reset, integer=self.integer)
+        return neurons(
+            v_threshold,
+            self.v_init(v_threshold),
+            self.leak,
+            self.reset,
+            self.max_spikes_per_step,
+            integer=self.integer,
+        )
 
     @staticmethod
     def of_layer(layer: SpikingLayer, *, integer: bool) -> Neurons:

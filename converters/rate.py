@@ -14,7 +14,7 @@ from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.presentations import present
 from ff2neuro.converters.quantisation import codes_at, largest_code, quantise_layer
 from ff2neuro.converters.target import HIDDEN, Target
-from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY
+from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, largest_currents
 from ff2neuro.errors import DatasetError, RangeError
 from ff2neuro.networks import AnalogNetwork, InputCode, SpikingLayer, SpikingNetwork
 
@@ -130,11 +130,12 @@ def _convert_layer(
     """Quantise a layer's weights and balance its threshold towards its target."""
     name, model = f"layer {index}", NeuronModel.of(config)
     codes, scale = np.asarray(weight, np.float64), np.ones(len(weight))
+    spikes_per_step = config.max_spikes_per_step if index else None
     if config.weight_bits is not None:
-        codes, scale = _quantise(weight, events, config, name)
+        codes, scale = _quantise(weight, events, config, name, spikes_per_step)
     currents = _currents(events, codes)
     if config.weight_bits is not None:
-        _check_range(name, codes, currents, hidden=index > 0)
+        _check_range(name, codes, currents, spikes_per_step)
     balanced = balance_threshold(
         currents,
         target,
@@ -154,6 +155,7 @@ def _convert_layer(
         gain=balanced.gain,
         v_init=model.v_init(balanced.v_threshold),
         table=balanced.table,
+        max_spikes_per_step=config.max_spikes_per_step,
     )
     error = float(np.linalg.norm(codes * scale[:, None] - weight) / np.linalg.norm(weight))
     return layer, balanced, _layer_note(name, balanced, config, error)
@@ -168,14 +170,19 @@ def _chosen_by(config: ConversionConfig, target: Target) -> Readout:
     return "counts" if config.reset == "zero" and target.rule is HIDDEN else config.readout
 
 
-def _quantise(weight: Array, events: Array, config: ConversionConfig, name: str) -> tuple[Array, Array]:
+def _quantise(
+    weight: Array, events: Array, config: ConversionConfig, name: str, spikes_per_step: int | None
+) -> tuple[Array, Array]:
     """Round weights to integers, on a coarser scale than the best where that keeps currents in range."""
     assert config.weight_bits is not None
     codes, scale = quantise_layer(weight, config.weight_bits, name, config.weight_scale)
-    largest = np.abs(_currents(events, codes)).max(axis=(0, 1))
+    largest = np.abs(_currents(events, codes)).max(axis=(0, 1)) * CURRENT_MARGIN
+    if spikes_per_step is not None and spikes_per_step > 1:
+        # What could come at most, rather than what came: several spikes in a step are rare on calibration data.
+        largest = largest_currents(codes, spikes_per_step)
     if config.weight_scale == "layer":
         largest = np.full_like(largest, largest.max())
-    excess = largest * CURRENT_HEADROOM * CURRENT_MARGIN / CURRENT_LIMIT
+    excess = largest * CURRENT_HEADROOM / CURRENT_LIMIT
     if (excess > 1).any():
         # No weight is clipped at this scale; a coarser one would waste codes.
         unclipped = np.abs(weight).max() / largest_code(config.weight_bits)
@@ -199,14 +206,14 @@ def _currents(events: Array, codes: Array) -> Array:
     return currents.reshape(*events.shape[:2], codes.shape[0])
 
 
-def _check_range(name: str, codes: Array, currents: Array, *, hidden: bool) -> None:
-    """Refuse weights whose currents could wrap around in Lava."""
-    if hidden:
-        largest = float(np.abs(codes).sum(axis=1).max())
+def _check_range(name: str, codes: Array, currents: Array, spikes_per_step: int | None) -> None:
+    """Refuse weights whose currents could wrap around in Lava; graded input sends no spikes (None)."""
+    if spikes_per_step is not None:
+        largest = float(largest_currents(codes, spikes_per_step).max())
         if largest >= CURRENT_LIMIT:
             raise RangeError(
-                f"{name}: the absolute weights of a neuron sum to {largest:.0f}; Lava's currents wrap around at "
-                f"{CURRENT_LIMIT}: use fewer --weight-bits"
+                f"{name}: the layer before can give a neuron a current of {largest:.0f} in one step; Lava's currents "
+                f"wrap around at {CURRENT_LIMIT}: use fewer --weight-bits or --max-spikes-per-step"
             )
         return
     largest = float(np.abs(currents).max())
@@ -233,10 +240,11 @@ def _layer_note(name: str, balanced: BalancedThreshold, config: ConversionConfig
     low, high = float(balanced.v_threshold.min()), float(balanced.v_threshold.max())
     threshold = f"threshold {low:g}" if low == high else f"thresholds {low:g} to {high:g}"
     leak = f", leak {config.mem_leak}/{DECAY_UNITY} per step" if config.mem_leak else ""
+    several = f", up to {config.max_spikes_per_step} spikes in a step" if config.max_spikes_per_step > 1 else ""
     start = f", potential starts at {config.start:g} of the threshold" if config.start else ""
     voted = "" if balanced.error is None else f", mean error of the probability {balanced.error:.4f}"
     read = "counts" if config.readout == "counts" else "activity read from counts and last spikes"
     return (
-        f"{name}: {bits}{rounding}, {threshold}, reset {config.reset}{leak}{start}: mean cosine between {read} and "
-        f"analog activity {balanced.cosine:.4f}{voted} on calibration data"
+        f"{name}: {bits}{rounding}, {threshold}, reset {config.reset}{several}{leak}{start}: mean cosine between "
+        f"{read} and analog activity {balanced.cosine:.4f}{voted} on calibration data"
     )

@@ -13,6 +13,9 @@ which snnTorch, Norse, SpikingJelly and Lava agree)::
 Fixed point, the arithmetic of lava-nc 0.10.0's ``PyLifModelBitAcc``: ``u`` and ``v`` are integers in units of 1/64,
 decays are n/4096 and truncate toward zero, ``u`` wraps once at 2^23, ``v`` is clipped to 2^23 - 1, and a neuron spikes
 where ``v > vth * 64``.
+
+A neuron that is reset by subtraction may send several spikes in one step: z is then the largest m, up to a limit, for
+which v > m v_threshold, and m v_threshold is subtracted. With a limit of 1 these are the equations above.
 """
 
 from collections.abc import Iterator
@@ -22,13 +25,18 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ff2neuro.errors import ConfigurationError
+
 __all__ = [
     "CURRENT_LIMIT",
+    "MOST_SPIKES_PER_STEP",
     "FixedPointNeurons",
     "FloatNeurons",
     "Neurons",
     "Reset",
     "State",
+    "largest_currents",
+    "require_spikes_per_step",
     "simulate",
     "spike_counts",
     "spike_times",
@@ -36,6 +44,7 @@ __all__ = [
 
 Reset = Literal["zero", "subtract"]
 Array = npt.NDArray[Any]
+Spikes = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]
 
 #: Fractional units of u and v in Lava's fixed-point models (inputs and thresholds are shifted left by 6 bits).
 STATE_SCALE = 64
@@ -45,6 +54,8 @@ STATE_LIMIT = 2**23
 CURRENT_LIMIT = STATE_LIMIT // STATE_SCALE
 #: Denominator of Lava's 12-bit decays.
 DECAY_UNITY = 4096
+#: Spikes that a neuron can send in one step at most: what a byte holds, as in Lava's 8-bit messages.
+MOST_SPIKES_PER_STEP = 255
 
 
 @dataclass
@@ -71,8 +82,12 @@ class Neurons(Protocol):
     def rest(self, n_presentations: int) -> State:
         """State at the beginning of a presentation."""
 
-    def step(self, state: State, current: Array) -> npt.NDArray[np.bool_]:
-        """Advance `state` by one time step in place and return which neurons spike."""
+    @property
+    def max_spikes_per_step(self) -> int:
+        """Number of spikes that a neuron can send in one step."""
+
+    def step(self, state: State, current: Array) -> Spikes:
+        """Advance `state` by one time step in place and return which neurons spike, or how often."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +102,8 @@ class FloatNeurons:
         Factor that is left of v and i after one step, in [0, 1].
     reset : {"zero", "subtract"}
         What a spike does to v: set it to `v_reset`, or subtract `v_threshold` from it.
+    max_spikes_per_step : int
+        Number of spikes that a neuron can send in one step; more than 1 only with reset by subtraction.
     """
 
     v_threshold: Array
@@ -98,6 +115,7 @@ class FloatNeurons:
     leak: Array
     v_init: Array
     reset: Reset = "zero"
+    max_spikes_per_step: int = 1
 
     @property
     def n_neurons(self) -> int:
@@ -111,7 +129,7 @@ class FloatNeurons:
             v=np.tile(np.asarray(self.v_init, dtype=np.float64), (n_presentations, 1)),
         )
 
-    def step(self, state: State, current: Array) -> npt.NDArray[np.bool_]:
+    def step(self, state: State, current: Array) -> Spikes:
         """Advance `state` by one time step in place.
 
         Parameters
@@ -123,13 +141,15 @@ class FloatNeurons:
 
         Returns
         -------
-        ndarray of bool, shape (n_presentations, n_neurons)
-            Which neurons spike.
+        ndarray of bool, or of uint8 if `max_spikes_per_step` is above 1, shape (n_presentations, n_neurons)
+            Which neurons spike, or how often.
         """
         state.u *= self.syn_decay
         state.u += self.syn_gain * current
         state.v *= self.mem_decay
         state.v += self.leak + self.mem_gain * state.u
+        if self.max_spikes_per_step > 1:
+            return _send_several(state.v, self.v_threshold, self.max_spikes_per_step)
         spikes: npt.NDArray[np.bool_] = state.v > self.v_threshold
         after = state.v - self.v_threshold if self.reset == "subtract" else self.v_reset
         np.copyto(state.v, after, where=spikes)
@@ -153,6 +173,8 @@ class FixedPointNeurons:
         Numerator of the decay of u (Lava's ``du + 1``); 4096 for no memory.
     reset : {"zero", "subtract"}
         What a spike does to v: set it to 0, or subtract k from it.
+    max_spikes_per_step : int
+        Number of spikes that a neuron can send in one step; more than 1 only with reset by subtraction and k above 0.
     v_init : int or ndarray of int, shape (n_neurons,)
         v at the start of each presentation, in units of 1/64.
     """
@@ -163,6 +185,7 @@ class FixedPointNeurons:
     syn_leak: int = DECAY_UNITY
     reset: Reset = "zero"
     v_init: Array | int = 0
+    max_spikes_per_step: int = 1
     _threshold: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -186,7 +209,7 @@ class FixedPointNeurons:
         v = np.broadcast_to(np.asarray(self.v_init), shape).astype(dtype)
         return State(u=np.zeros(shape, dtype), v=v)
 
-    def step(self, state: State, current: Array) -> npt.NDArray[np.bool_]:
+    def step(self, state: State, current: Array) -> Spikes:
         """Advance `state` by one time step in place.
 
         Parameters
@@ -198,8 +221,8 @@ class FixedPointNeurons:
 
         Returns
         -------
-        ndarray of bool, shape (n_presentations, n_neurons)
-            Which neurons spike.
+        ndarray of bool, or of uint8 if `max_spikes_per_step` is above 1, shape (n_presentations, n_neurons)
+            Which neurons spike, or how often.
         """
         if self.plain:
             np.multiply(current, STATE_SCALE, out=state.u, casting="unsafe")
@@ -209,15 +232,61 @@ class FixedPointNeurons:
         _wrap(state.u)
         state.v += state.u
         np.clip(state.v, -(STATE_LIMIT - 1), STATE_LIMIT - 1, out=state.v)
+        if self.max_spikes_per_step > 1:
+            return _send_several(state.v, self._threshold, self.max_spikes_per_step)
         spikes: npt.NDArray[np.bool_] = state.v > self._threshold
         after: Any = (state.v - self._threshold).astype(state.v.dtype) if self.reset == "subtract" else 0
         np.copyto(state.v, after, where=spikes)
         return spikes
 
 
-def simulate(
-    neurons: Neurons, currents: Array, n_time_steps: int, trace: list[State] | None = None
-) -> npt.NDArray[np.bool_]:
+def require_spikes_per_step(most: int, reset: Reset) -> None:
+    """Refuse a number of spikes in a step that neurons cannot send.
+
+    Parameters
+    ----------
+    most : int
+        How many spikes a neuron can send in one step.
+    reset : {"zero", "subtract"}
+        What a spike does to the membrane potential.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is beyond 1 to `MOST_SPIKES_PER_STEP`, or above 1 with reset to zero: nothing is left for a second spike.
+    """
+    if not 1 <= most <= MOST_SPIKES_PER_STEP:
+        raise ConfigurationError(
+            f"neurons are to send up to {most} spikes in a step; the number must lie in 1..{MOST_SPIKES_PER_STEP}"
+        )
+    if most > 1 and reset != "subtract":
+        raise ConfigurationError(
+            f"neurons are to send up to {most} spikes in a step, and are reset to {reset}, which leaves nothing for a "
+            "second one: use --reset subtract"
+        )
+
+
+def largest_currents(weight: Array, spikes_per_step: int = 1) -> Array:
+    """Return the largest magnitude of the current that spikes can give to each neuron in one step.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_neurons, n_sources)
+        Weights.
+    spikes_per_step : int
+        How many spikes a source can send in one step.
+
+    Returns
+    -------
+    ndarray of shape (n_neurons,)
+        The sum of the weights above 0, or of those below, whichever is larger in magnitude, times the spikes.
+    """
+    excitation, inhibition = (np.maximum(sign * weight, 0).sum(axis=1) for sign in (1, -1))
+    largest: Array = spikes_per_step * np.maximum(excitation, inhibition)
+    return largest
+
+
+def simulate(neurons: Neurons, currents: Array, n_time_steps: int, trace: list[State] | None = None) -> Spikes:
     """Run a population over whole presentations.
 
     Parameters
@@ -233,10 +302,11 @@ def simulate(
 
     Returns
     -------
-    ndarray of bool, shape (n_presentations, n_time_steps, n_neurons)
+    ndarray of bool, or of uint8 for several spikes in a step, shape (n_presentations, n_time_steps, n_neurons)
         Spikes; bin t answers input bin t.
     """
-    spikes = np.empty((currents.shape[0], n_time_steps, neurons.n_neurons), dtype=bool)
+    kind = np.uint8 if neurons.max_spikes_per_step > 1 else np.bool_
+    spikes: Spikes = np.empty((currents.shape[0], n_time_steps, neurons.n_neurons), dtype=kind)
     for t, (state, fired) in enumerate(_steps(neurons, currents, n_time_steps)):
         spikes[:, t] = fired
         if trace is not None:
@@ -289,15 +359,24 @@ def spike_times(neurons: Neurons, currents: Array, n_time_steps: int) -> tuple[A
     counts, last = np.zeros((2, currents.shape[0], neurons.n_neurons), dtype=np.int32)
     for step, (_, fired) in enumerate(_steps(neurons, currents, n_time_steps), start=1):
         counts += fired
-        np.copyto(last, step, where=fired)
+        np.copyto(last, step, where=fired > 0)
     return counts, last
 
 
-def _steps(neurons: Neurons, currents: Array, n_time_steps: int) -> Iterator[tuple[State, npt.NDArray[np.bool_]]]:
-    """Yield, for every step from rest, the state, which the next step changes, and which neurons spike."""
+def _steps(neurons: Neurons, currents: Array, n_time_steps: int) -> Iterator[tuple[State, Spikes]]:
+    """Yield, for every step from rest, the state, which the next step changes, and what neurons send."""
     state = neurons.rest(currents.shape[0])
     for t in range(n_time_steps):
         yield state, neurons.step(state, currents[:, t if currents.shape[1] > 1 else 0])
+
+
+def _send_several(v: Array, threshold: Array, most: int) -> npt.NDArray[np.uint8]:
+    """Return how often potentials exceed their thresholds, up to a limit, and subtract as many thresholds in place."""
+    # The quotient of integers of 24 bits is exact to 53 bits, so that rounding cannot carry it past an integer.
+    spikes: Array = np.clip(np.ceil(np.divide(v, threshold, dtype=np.float64)) - 1, 0, most)
+    v -= (spikes * threshold).astype(v.dtype)
+    sent: npt.NDArray[np.uint8] = spikes.astype(np.uint8)
+    return sent
 
 
 def _decay(values: Array, leak: int) -> Array:

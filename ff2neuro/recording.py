@@ -113,7 +113,9 @@ class Recording:
         data: Array = self._file[f"layers/{layer}/{self.header.kind}"][start:stop]
         return data.astype(np.uint16) if self.header.kind == "counts" else data.sum(axis=2, dtype=np.uint16)
 
-    def spikes(self, layer: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.bool_]:
+    def spikes(
+        self, layer: str, start: int = 0, stop: int | None = None
+    ) -> npt.NDArray[np.bool_] | npt.NDArray[np.uint8]:
         """Read spikes bin by bin.
 
         Parameters
@@ -126,7 +128,7 @@ class Recording:
         Returns
         -------
         ndarray of bool, shape (stop - start, n_hypotheses, n_time_steps, n_neurons)
-            Bin t answers input bin t.
+            Bin t answers input bin t; of uint8, numbers of spikes, where a neuron can send several in a step.
 
         Raises
         ------
@@ -135,7 +137,8 @@ class Recording:
         """
         if self.header.kind != "spikes":
             raise ConfigurationError("this recording holds spike counts, not spikes; run again with --record spikes")
-        return np.asarray(self._file[f"layers/{layer}/spikes"][start:stop], dtype=bool)
+        kind = np.uint8 if self.header.max_spikes_per_step > 1 else np.bool_
+        return np.asarray(self._file[f"layers/{layer}/spikes"][start:stop], dtype=kind)
 
     def state(self, variable: Literal["u", "v"], layer: str, start: int = 0, stop: int | None = None) -> Array:
         """Read the synaptic current or the membrane potential after each step.
@@ -256,7 +259,7 @@ class RecordingWriter:
         if dataset in ("u", "v"):
             return np.int32 if self.header.arithmetic == "fixed" else np.float64
         # Two bytes are needed by long presentations only, and compressing counts would take longer than simulating.
-        one_byte = dataset == "spikes" or (dataset == "counts" and self.header.n_time_steps <= LARGEST_BYTE)
+        one_byte = dataset == "spikes" or (dataset == "counts" and self.header.largest_count <= LARGEST_BYTE)
         return np.uint8 if one_byte else np.uint16
 
     def write(

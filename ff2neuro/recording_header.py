@@ -6,7 +6,7 @@ from typing import Literal
 
 import h5py
 
-from ff2neuro.errors import FileFormatError
+from ff2neuro.errors import ConfigurationError, FileFormatError
 from ff2neuro.inputs import DIGEST_BYTES
 
 __all__ = ["Kind", "RecordingHeader", "dataset_shapes", "read_header", "write_header"]
@@ -14,9 +14,10 @@ __all__ = ["Kind", "RecordingHeader", "dataset_shapes", "read_header", "write_he
 Kind = Literal["counts", "spikes"]
 
 FORMAT = "ff2neuro-recording"
-FORMAT_VERSION = 2
-#: Format of recordings of whole presentations, which older versions of this package can read.
-FORMAT_VERSION_WHOLE = 1
+#: What the two bytes of a count hold.
+LARGEST_COUNT = 65535
+#: Formats: what all versions of this package can read, with an early exit, and with several spikes in a step.
+FORMAT_VERSION_WHOLE, FORMAT_VERSION_EARLY_EXIT, FORMAT_VERSION = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class RecordingHeader:
         Whether u and v of every step are there as well.
     early_exit : bool
         Whether presentations may have been stopped before the last step.
+    max_spikes_per_step : int
+        How many spikes a neuron could send in one step.
+
+    Raises
+    ------
+    ConfigurationError
+        If counts could exceed 65535, which is all that a recording holds.
     """
 
     layers: Mapping[str, int]
@@ -54,6 +62,26 @@ class RecordingHeader:
     dt: float
     states: bool = False
     early_exit: bool = False
+    max_spikes_per_step: int = 1
+
+    def __post_init__(self) -> None:
+        if self.largest_count > LARGEST_COUNT:
+            raise ConfigurationError(
+                f"{self.max_spikes_per_step} spikes in each of {self.n_time_steps} steps make counts of up to "
+                f"{self.largest_count}; a recording holds {LARGEST_COUNT}: use fewer --steps or --max-spikes-per-step"
+            )
+
+    @property
+    def largest_count(self) -> int:
+        """Number of spikes of a neuron that sends as many as it can at every step."""
+        return self.n_time_steps * self.max_spikes_per_step
+
+    @property
+    def format_version(self) -> int:
+        """Format that the file needs: older versions would read something else."""
+        if self.max_spikes_per_step > 1:
+            return FORMAT_VERSION
+        return FORMAT_VERSION_EARLY_EXIT if self.early_exit else FORMAT_VERSION_WHOLE
 
 
 def read_header(file: h5py.File) -> RecordingHeader:
@@ -97,6 +125,7 @@ def read_header(file: h5py.File) -> RecordingHeader:
         dt=float(file.attrs["dt"]),
         states=bool(file.attrs["states"]),
         early_exit="steps" in file,
+        max_spikes_per_step=int(file.attrs.get("max_spikes_per_step", 1)),
     )
     _check_shapes(file, header)
     return header
@@ -152,7 +181,7 @@ def write_header(file: h5py.File, header: RecordingHeader) -> None:
     """
     file.attrs.update(
         format=FORMAT,
-        format_version=FORMAT_VERSION if header.early_exit else FORMAT_VERSION_WHOLE,
+        format_version=header.format_version,
         layers=list(header.layers),
         kind=header.kind,
         n_time_steps=header.n_time_steps,
@@ -162,3 +191,5 @@ def write_header(file: h5py.File, header: RecordingHeader) -> None:
         dt=header.dt,
         states=header.states,
     )
+    if header.max_spikes_per_step > 1:
+        file.attrs["max_spikes_per_step"] = header.max_spikes_per_step

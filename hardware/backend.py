@@ -12,7 +12,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import Reset
+from ff2neuro.dynamics import Reset, require_spikes_per_step
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.hardware.early_exit import ScoreBounds
 from ff2neuro.hardware.plugins import load_plugin, origin_of, plugin_names, plugins_named
@@ -50,6 +50,9 @@ class RunConfig:
     v_init : mapping of str to ndarray of shape (n_neurons,)
         Membrane potential at the start of every presentation, by the name of the layer, in the units of its weights;
         0 for layers that are not named, which is all that NIR can express.
+    max_spikes_per_step : int
+        How many spikes a neuron can send in one step; NIR can express only 1. More, up to `MOST_SPIKES_PER_STEP`, take
+        reset by subtraction: a neuron sends one for every threshold that its potential exceeds.
     early_exit : callable or None
         What counts make of the score of a hypothesis: with it, a machine whose `Backend.stops_early` is true simulates
         no further what can no longer win, and the recording says what it left out.
@@ -57,7 +60,7 @@ class RunConfig:
     Raises
     ------
     ConfigurationError
-        If `dt` is not positive.
+        If `dt` is not positive, or several spikes in a step are asked for with reset to zero, or too many.
     """
 
     dt: float = 1e-4
@@ -66,11 +69,13 @@ class RunConfig:
     states: bool = False
     time_limit: float | None = None
     v_init: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict, compare=False)
+    max_spikes_per_step: int = 1
     early_exit: ScoreBounds | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.dt < float("inf"):
             raise ConfigurationError(f"dt is {self.dt} s; it must be positive and finite")
+        require_spikes_per_step(self.max_spikes_per_step, self.reset)
 
 
 class Backend(ABC):
@@ -83,6 +88,8 @@ class Backend(ABC):
     name: str
     #: Whether the machine can stop hypotheses that can no longer win.
     stops_early: bool = False
+    #: Whether its neurons can send several spikes in one step, see `RunConfig.max_spikes_per_step`.
+    sends_several: bool = False
 
     @property
     @abstractmethod
@@ -113,9 +120,15 @@ class Backend(ABC):
         Raises
         ------
         ConfigurationError
-            If an early exit is asked of a machine that has none, or where there is nothing to decide.
+            If an early exit is asked of a machine that has none, or where there is nothing to decide; or several spikes
+            in a step of a machine whose neurons send one.
         """
         self.check_early_exit(inputs, config)
+        if config.max_spikes_per_step > 1 and not self.sends_several:
+            raise ConfigurationError(
+                f"neurons are to send up to {config.max_spikes_per_step} spikes in a step; those of backend "
+                f"{self.name!r} send one: export without --max-spikes-per-step, or use the reference"
+            )
         return RecordingHeader(
             layers=layers,
             n_images=inputs.n_images,
@@ -128,6 +141,7 @@ class Backend(ABC):
             dt=config.dt,
             states=config.states,
             early_exit=config.early_exit is not None,
+            max_spikes_per_step=config.max_spikes_per_step,
         )
 
     def check_early_exit(self, inputs: InputSource, config: RunConfig) -> None:

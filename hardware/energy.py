@@ -1,7 +1,8 @@
 """What a network would cost on a machine: counted operations times published constants. An estimate, not a measurement.
 
 Operations are counted in a real recording: a spike makes one synaptic operation at every synapse that leaves its
-neuron, and every neuron is advanced at every time step. Constants stand with the machine, each with its source; where
+neuron, and every neuron is advanced at every time step. Several spikes in one step count singly; a machine that sends
+their number in one message needs fewer operations. Constants stand with the machine, each with its source; where
 several sources exist, all are used, and their spread is the least that is uncertain. Energy at rest, transport off the
 chip and of input, and host processors are in none of them.
 """

@@ -1,12 +1,13 @@
 """Which graphs run in fixed point, and what must hold so that Lava's integers do not overflow."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, STATE_SCALE, FixedPointNeurons
+from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, STATE_SCALE, FixedPointNeurons, largest_currents
 from ff2neuro.errors import GraphError, RangeError
 from ff2neuro.hardware.chain import Chain, ChainLayer
 
@@ -118,6 +119,7 @@ def exact_layers(chain: Chain) -> tuple[FixedPointLayer, ...]:
                 syn_leak=int(_leak_numerator(layer.neurons.syn_decay)[0]),
                 reset=layer.neurons.reset,
                 v_init=np.round(layer.neurons.v_init * STATE_SCALE).astype(np.int64),
+                max_spikes_per_step=layer.neurons.max_spikes_per_step,
             ),
         )
         for layer in chain.layers
@@ -125,7 +127,7 @@ def exact_layers(chain: Chain) -> tuple[FixedPointLayer, ...]:
 
 
 def check_fan_in(layers: tuple[FixedPointLayer, ...]) -> None:
-    """Refuse hidden weights whose sum could overflow Lava's current.
+    """Refuse hidden weights that could overflow Lava's current.
 
     Parameters
     ----------
@@ -135,14 +137,15 @@ def check_fan_in(layers: tuple[FixedPointLayer, ...]) -> None:
     Raises
     ------
     RangeError
-        If the absolute weights of a neuron sum to 2^17 or more.
+        If spikes can give a neuron a current of 2^17 or more.
     """
-    for layer in layers[1:]:
-        sums = np.abs(layer.weight).sum(axis=1)
-        if sums.max(initial=0) >= CURRENT_LIMIT:
+    for before, layer in pairwise(layers):
+        currents = largest_currents(layer.weight, before.neurons.max_spikes_per_step)
+        if currents.max(initial=0) >= CURRENT_LIMIT:
             raise RangeError(
-                f"node {layer.name!r}: the absolute weights of neuron {int(sums.argmax())} sum to {sums.max():.0f}; "
-                f"Lava's currents wrap around at {CURRENT_LIMIT}: use fewer weight bits"
+                f"node {layer.name!r}: {before.name!r} can give neuron {int(currents.argmax())} a current of "
+                f"{currents.max():.0f} in one step; Lava's currents wrap around at {CURRENT_LIMIT}: use fewer "
+                "--weight-bits or --max-spikes-per-step"
             )
 
 
@@ -186,6 +189,8 @@ def _obstacle(layer: ChainLayer) -> str | None:
         return "v_threshold is not an integer plus 1/2"
     if neurons.v_threshold.min() < 0:
         return "v_threshold is negative"
+    if neurons.max_spikes_per_step > 1 and neurons.v_threshold.min() < 1:
+        return "v_threshold is below 1, where a neuron that may send several spikes in a step would not come to rest"
     if np.any(neurons.v_reset) or np.any(neurons.leak):
         return "v_reset or v_leak is not 0"
     if not _integral(neurons.v_init * STATE_SCALE):

@@ -66,6 +66,8 @@ def layer_problems(name: str, chain: Chain, pattern: sparse.csr_array, bits: int
     sources = int(np.diff(pattern.indptr).max(initial=0))
     problems += _above(f"{name}: a neuron has", sources, "sources", target.fan_in)
     problems += _above(f"{name}: there are", pattern.shape[0], "neurons in the layer", target.layer_neurons)
+    most_spikes = next(layer.neurons.max_spikes_per_step for layer in chain.layers if layer.name == name)
+    problems += _above(f"{name}: a neuron sends up to", most_spikes, "spikes in a step", target.spikes_per_step)
     # The machine's input channels have a fan-out of their own kind.
     if name != chain.layers[0].name:
         receivers = int(np.diff(pattern.tocsc().indptr).max(initial=0))

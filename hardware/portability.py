@@ -142,6 +142,10 @@ def _unsaid(config: RunConfig) -> list[str]:
     unsaid = []
     if config.reset == "subtract":
         unsaid.append("the network resets by subtraction, which NIR cannot say; this reader resets to a value")
+    if config.max_spikes_per_step > 1:
+        unsaid.append(
+            f"the network's neurons send up to {config.max_spikes_per_step} spikes in a step, which NIR cannot say"
+        )
     if any(np.any(potentials) for potentials in config.v_init.values()):
         unsaid.append("the network's neurons start at other potentials than 0, which NIR cannot say")
     return unsaid

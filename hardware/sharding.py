@@ -284,14 +284,15 @@ def _run_shard(shard: _Shard) -> dict[str, Array]:
 
 def _header_fields(header: RecordingHeader) -> list[str]:
     layers = [part for name, size in header.layers.items() for part in (name, str(size))]
-    sizes = [str(header.n_images), str(header.n_hypotheses), str(header.n_time_steps)]
+    sizes = [str(size) for size in (header.n_images, header.n_hypotheses, header.n_time_steps)]
+    sizes.append(str(header.max_spikes_per_step))
     machine = [header.kind, header.backend, header.backend_version, header.arithmetic]
     return [*sizes, *machine, repr(header.dt), str(int(header.states)), *layers]
 
 
 def _header(outcome: dict[str, Array]) -> RecordingHeader:
     fields = [str(field) for field in outcome["header"]]
-    sizes, machine, layers = fields[:3], fields[3:7], fields[9:]
+    sizes, machine, rest, layers = fields[:4], fields[4:8], fields[8:10], fields[10:]
     return RecordingHeader(
         layers={name: int(size) for name, size in zip(layers[::2], layers[1::2], strict=True)},
         n_images=int(sizes[0]),
@@ -301,8 +302,9 @@ def _header(outcome: dict[str, Array]) -> RecordingHeader:
         backend=machine[1],
         backend_version=machine[2],
         arithmetic=machine[3],
-        dt=float(fields[7]),
-        states=fields[8] == "1",
+        dt=float(rest[0]),
+        states=rest[1] == "1",
+        max_spikes_per_step=int(sizes[3]),
     )
 
 

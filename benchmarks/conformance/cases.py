@@ -31,11 +31,12 @@ class Case:
     graph: nir.NIRGraph
     dt: float = DT
     reset: Literal["zero", "subtract"] = "zero"
+    max_spikes_per_step: int = 1
 
     @property
     def config(self) -> RunConfig:
         """What the graph does not say."""
-        return RunConfig(dt=self.dt, reset=self.reset, record="spikes")
+        return RunConfig(dt=self.dt, reset=self.reset, record="spikes", max_spikes_per_step=self.max_spikes_per_step)
 
     def stored(self) -> nir.NIRGraph:
         """Return the graph as it comes back from a file, where numbers and tuples have become arrays."""
@@ -177,7 +178,9 @@ def _dialects(w: _Weights) -> Iterator[Case]:
         native_lif(4, 10.53, r=np.full(4, 20.0)),
     )
     yield Case("native LIF, r = tau/dt", chain((6,), *native))
-    yield Case("native IF, reset by subtraction", chain((6,), w.linear(8, 6), native_if(8, 40.5)), reset="subtract")
+    soft = chain((6,), w.linear(8, 6), native_if(8, 40.5))
+    yield Case("native IF, reset by subtraction", soft, reset="subtract")
+    yield Case("native IF, several spikes in a step", soft, reset="subtract", max_spikes_per_step=15)
 
 
 def _neurons(w: _Weights) -> Iterator[Case]:

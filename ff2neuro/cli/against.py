@@ -66,7 +66,7 @@ def judge_machines(file: Path, options: dict[str, Any], *, as_json: bool) -> Non
     content = read_nir(file)
     network = content.network
     source = input_events(content, {**options, "split": "test"})
-    config = run_config(network, record="counts", **({"dt": options["dt"]} if options["dt"] else {}))
+    config = run_config(network, dt=options["dt"])
     names = [name.strip() for name in options["against"].split(",")]
     comparisons = compare_machines(content.graph, source, names, config, options["max_count_distance"])
     passed = all(comparison.passed for comparison in comparisons)

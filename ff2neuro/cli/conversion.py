@@ -77,6 +77,14 @@ def conversion_options(function: F) -> F:
                 "of spikes and with --reset subtract comes nearer to the model.",
             ),
             click.option(
+                "--max-spikes-per-step",
+                type=int,
+                default=1,
+                show_default=True,
+                help="How many spikes a neuron can send in one step, up to 255; more than 1 only with --reset subtract "
+                "in the native dialect.",
+            ),
+            click.option(
                 "--tolerance",
                 type=float,
                 default=0.5,
@@ -178,6 +186,7 @@ def _config(options: dict[str, Any]) -> "ConversionConfig":
         weight_scale=options["weight_scale"],
         initial_potential=options["initial_potential"],
         readout=options["readout"],
+        max_spikes_per_step=options["max_spikes_per_step"],
     )
 
 

@@ -43,8 +43,9 @@ def deploy(source: Path, dt: float | None, target: str | None, recording: Path |
         If the graph is not supported, or the recording is one of another.
     """
     from ff2neuro.converters.nir_file import read_nir
-    from ff2neuro.hardware.chain import read_chain
+    from ff2neuro.hardware.beyond_nir import configured_chain
     from ff2neuro.hardware.targets import available_targets
+    from ff2neuro.validation.run_config import run_config
 
     if target is None:
         raise ConfigurationError(f"--recording needs a --target to reckon with: {', '.join(available_targets())}")
@@ -53,9 +54,7 @@ def deploy(source: Path, dt: float | None, target: str | None, recording: Path |
             f"--target places NIR files; {source} is a run: export it with ff2neuro export {source}"
         )
     content = read_nir(source)
-    network = content.network
-    step = dt or (network.dt if network else 1e-4)
-    chain = read_chain(content.graph, step, network.reset if network else "zero")
+    chain = configured_chain(content.graph, run_config(content.network, dt=dt))
     document = {"kind": "deployment", "file": str(source)} | deployment(chain, target, recording)
     answer(document, deployment_text(document), as_json=as_json)
 

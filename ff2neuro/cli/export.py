@@ -39,6 +39,7 @@ _CONVERSION = {
     "weight_scale": "--weight-scale",
     "reset": "--reset",
     "readout": "--readout",
+    "max_spikes_per_step": "--max-spikes-per-step",
     "n_time_steps": "--steps",
     "input_coding": "--input-coding",
     "input_bits": "--input-bits",
@@ -113,10 +114,8 @@ def _export_run(model: Path, out: Path, target: str, options: dict[str, Any]) ->
         bits = number_of_bits(options["weight_bits"])
         network = _quantise_network(trained, bits, options)
     else:
-        if options["tuning_epochs"] is not None and options["readout"] != "counts":
-            raise ConfigurationError(
-                f"--fine-tune learns on spike counts, and --readout is {options['readout']}; leave one of them out"
-            )
+        if options["tuning_epochs"] is not None:
+            _require_tunable(options)
         config, network = convert_network(trained, options)
         if options["tuning_epochs"] is not None:
             # What the format cannot say is refused before anything is learnt.
@@ -133,6 +132,19 @@ def _export_run(model: Path, out: Path, target: str, options: dict[str, Any]) ->
         **({"fine_tuning": records} if records else {}),
         "notes": list(network.notes),
     }
+
+
+def _require_tunable(options: dict[str, Any]) -> None:
+    """Refuse what fine-tuning does not know, before anything is converted."""
+    if options["readout"] != "counts":
+        raise ConfigurationError(
+            f"--fine-tune learns on spike counts, and --readout is {options['readout']}; leave one of them out"
+        )
+    if options["max_spikes_per_step"] != 1:
+        raise ConfigurationError(
+            "--fine-tune knows the response of neurons that send one spike in a step, and --max-spikes-per-step is "
+            f"{options['max_spikes_per_step']}; leave one of them out"
+        )
 
 
 def _write(network: "SpikingNetwork", out: Path, target: str, dialect: "Dialect") -> dict[str, Any]:

@@ -114,6 +114,7 @@ def _presentation(network: "SpikingNetwork") -> dict[str, Any]:
     return {
         "n_time_steps": network.n_time_steps,
         "reset": network.reset,
+        "max_spikes_per_step": network.max_spikes_per_step,
         "input_coding": network.input_code.coding,
         "input_scale": network.input_code.scale,
         "readout": network.readout,

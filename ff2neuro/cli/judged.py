@@ -241,8 +241,9 @@ def deployments(graph: "nir.NIRGraph", spiking: "SpikingNetwork", found: Judged,
         Several lines for each ``--target``.
     """
     from ff2neuro.cli.deployment import deployment, deployment_text
-    from ff2neuro.hardware.chain import read_chain
+    from ff2neuro.hardware.beyond_nir import configured_chain
+    from ff2neuro.validation.run_config import run_config
 
-    chain = read_chain(graph, spiking.dt, spiking.reset)
+    chain = configured_chain(graph, run_config(spiking))
     counted = found.path if found.recording.input_events is not None else None
     return [deployment_text(deployment(chain, name, counted)) for name in options["target"]]

@@ -51,13 +51,13 @@ def command(file: Path, backend: str, out: Path, force: bool, as_json: bool, **o
     content = read_nir(file)
     inputs = input_events(content, options)
     contest = contest_of(content, options) if options["early_exit"] else None
-    asked = {name: options[name] for name in ("dt", "record") if options[name]}
     config = run_config(
         content.network,
+        dt=options["dt"],
+        record=options["record"],
         states=options["states"],
         time_limit=options["time_limit"],
         early_exit=contest.bounds() if contest else None,
-        **asked,
     )
     machine = machine_of(backend, options)
     with machine, machine.run(content.graph, inputs, config, out) as recording:

@@ -47,12 +47,18 @@ def score_bounds(network: SpikingNetwork, energy: Array) -> Bounds:
     Raises
     ------
     ConfigurationError
-        If the network is read out by an output trace or the times of spikes, not by counts alone.
+        If the network is read out by an output trace or the times of spikes, not by counts alone, or its neurons can
+        send several spikes in a step.
     """
     if network.trace is not None or network.needs_bins:
         raise ConfigurationError(
             f"the network is read out by {network.readout}, which has no bounds before the last step; leave the early "
             "exit out"
+        )
+    if network.max_spikes_per_step > 1:
+        raise ConfigurationError(
+            f"neurons of the network send up to {network.max_spikes_per_step} spikes in a step, so that steps that are "
+            "left say little of counts; leave the early exit out"
         )
 
     def bounds(images: Array, low: Sequence[Array], high: Sequence[Array]) -> Interval:

@@ -60,7 +60,8 @@ class FineTuner:
     Raises
     ------
     ConfigurationError
-        If `spiking` was not made from `network`, no image is held out, or `state` belongs to others.
+        If `spiking` was not made from `network`, or is read by the times of spikes or sends several in a step; if no
+        image is held out, or `state` belongs to others.
     DatasetError
         If the images are not of the network's size, or the labels not of its classes.
     """
@@ -283,6 +284,12 @@ def _require_suitable(network: AnalogNetwork, spiking: SpikingNetwork, dataset: 
         raise ConfigurationError(
             "the spiking network was not converted from this model, so there is nothing to compare it with; convert "
             "the model again"
+        )
+    if spiking.needs_bins or spiking.max_spikes_per_step > 1:
+        sent = "the times of spikes" if spiking.needs_bins else "several spikes in a step"
+        raise ConfigurationError(
+            f"fine-tuning knows the response of neurons that send one spike in a step and are read by counts; this "
+            f"network has {sent}: convert it without"
         )
     network.check_images(dataset.x_train)
     if dataset.n_classes != network.n_classes:

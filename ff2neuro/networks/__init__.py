@@ -7,7 +7,8 @@ from ff2neuro.networks.input_code import InputCode, InputCoding
 from ff2neuro.networks.labels import LabelCodes, labels_beside_activity, one_hot_label_codes, random_label_codes
 from ff2neuro.networks.model_file import load_model, load_network, save_model
 from ff2neuro.networks.one_pass import OnePassHead, unit_length
-from ff2neuro.networks.spiking import SpikingLayer, SpikingNetwork
+from ff2neuro.networks.spiking import SpikingNetwork
+from ff2neuro.networks.spiking_layer import SpikingLayer
 from ff2neuro.networks.trace import Trace, TraceKind
 
 __all__ = [

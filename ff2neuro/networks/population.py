@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.dynamics import DECAY_UNITY, STATE_SCALE, FixedPointNeurons, FloatNeurons, Neurons, Reset
-from ff2neuro.networks.spiking import SpikingLayer
+from ff2neuro.networks.spiking_layer import SpikingLayer
 
 __all__ = ["is_integer", "layer_neurons", "neurons"]
 
@@ -33,10 +33,19 @@ def layer_neurons(layer: SpikingLayer, *, integer: bool) -> Neurons:
     Neurons
         The population.
     """
-    return neurons(layer.v_threshold, np.asarray(layer.v_init), layer.leak, layer.reset, integer=integer)
+    return neurons(
+        layer.v_threshold,
+        np.asarray(layer.v_init),
+        layer.leak,
+        layer.reset,
+        layer.max_spikes_per_step,
+        integer=integer,
+    )
 
 
-def neurons(v_threshold: Array, v_init: Array, leak: int, reset: Reset, *, integer: bool) -> Neurons:
+def neurons(
+    v_threshold: Array, v_init: Array, leak: int, reset: Reset, max_spikes_per_step: int = 1, *, integer: bool
+) -> Neurons:
     """Return a population.
 
     Parameters
@@ -49,6 +58,8 @@ def neurons(v_threshold: Array, v_init: Array, leak: int, reset: Reset, *, integ
         Numerator n of the leak n/4096 per step.
     reset : {"zero", "subtract"}
         What a spike does to the membrane potential.
+    max_spikes_per_step : int
+        Number of spikes that a neuron can send in one step.
     integer : bool
         Whether to use Lava's fixed-point arithmetic.
 
@@ -64,6 +75,7 @@ def neurons(v_threshold: Array, v_init: Array, leak: int, reset: Reset, *, integ
             mem_leak=leak,
             reset=reset,
             v_init=np.round(v_init * STATE_SCALE).astype(np.int64),
+            max_spikes_per_step=max_spikes_per_step,
         )
     ones, zeros = np.ones(v_threshold.shape), np.zeros(v_threshold.shape)
     return FloatNeurons(
@@ -76,4 +88,5 @@ def neurons(v_threshold: Array, v_init: Array, leak: int, reset: Reset, *, integ
         leak=zeros,
         v_init=v_init,
         reset=reset,
+        max_spikes_per_step=max_spikes_per_step,
     )

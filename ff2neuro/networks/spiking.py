@@ -3,111 +3,27 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.dynamics import Reset
 from ff2neuro.errors import DatasetError, FileFormatError, NetworkError
-from ff2neuro.files import Tree, readonly
-from ff2neuro.networks.activity_table import LARGEST_ACTIVITY, ActivityTable
+from ff2neuro.files import Tree
+from ff2neuro.networks.activity_table import ActivityTable
 from ff2neuro.networks.goodness import GoodnessHead
 from ff2neuro.networks.input_code import InputCode
 from ff2neuro.networks.one_pass import OnePassHead
+from ff2neuro.networks.spiking_layer import SpikingLayer
 from ff2neuro.networks.trace import Trace
 
-__all__ = ["SpikingLayer", "SpikingNetwork", "require_known_readout"]
+__all__ = ["SpikingNetwork", "require_known_readout"]
 
 Array = npt.NDArray[Any]
 
-#: Newest format of a readout in a file, and that of one without tables of activity, which all versions read.
-READOUT_FORMAT = 2
-READOUT_FORMAT_COUNTS = 1
-
-
-@dataclass(frozen=True, eq=False)
-class SpikingLayer:
-    """A weight matrix and the neurons behind it.
-
-    Attributes
-    ----------
-    weight : ndarray of float64, shape (n_out, n_in)
-        Synaptic weights; integer codes if the network is quantised.
-    v_threshold : ndarray of float64, shape (n_out,)
-        Firing thresholds in the units of the weights; k + 1/2 if the network is quantised.
-    leak : int
-        Numerator n of the leak n/4096 per step of the membrane potential; 0 for an integrate-and-fire neuron.
-    reset : {"zero", "subtract"}
-        What a spike does to the membrane potential.
-    gain : float
-        Activity of the analog network that one spike stands for.
-    winners : int
-        How many neurons may spike in a step; 0 for all, which is all that NIR can say.
-    v_init : ndarray of float64, shape (n_out,)
-        Membrane potential at the start of a presentation, in the units of the weights; 0 is all that NIR can say.
-    table : ActivityTable or None
-        What spikes stand for, by their number and the time of the last one; None for their number times `gain`.
-
-    Raises
-    ------
-    NetworkError
-        If shapes do not fit, or a value is NaN, infinite or out of its range.
-    """
-
-    weight: npt.NDArray[np.float64]
-    v_threshold: npt.NDArray[np.float64]
-    leak: int = 0
-    reset: Reset = "zero"
-    gain: float = 1.0
-    winners: int = 0
-    v_init: npt.NDArray[np.float64] | float = 0.0
-    table: ActivityTable | None = None
-
-    def __post_init__(self) -> None:
-        weight = readonly(self.weight, np.float64)
-        if weight.ndim != 2 or not np.isfinite(weight).all():
-            n_wrong = int((~np.isfinite(weight)).sum())
-            raise NetworkError(
-                f"weight of shape {weight.shape} must be a matrix of finite numbers; {n_wrong} are NaN or infinite"
-            )
-        v_threshold = readonly(np.broadcast_to(self.v_threshold, (weight.shape[0],)), np.float64)
-        if not (np.isfinite(v_threshold).all() and (v_threshold > 0).all()):
-            raise NetworkError(f"thresholds must be positive and finite; the lowest is {v_threshold.min()}")
-        if not 0 <= self.leak < 4096:
-            raise NetworkError(f"leak is {self.leak}/4096; the numerator must lie in 0..4095")
-        if self.reset not in get_args(Reset):
-            raise NetworkError(f"unknown reset {self.reset!r}; known are {', '.join(get_args(Reset))}")
-        if not 0 < self.gain <= LARGEST_ACTIVITY:
-            raise NetworkError(f"latent gain is {self.gain}; it must be positive and finite, to {LARGEST_ACTIVITY:g}")
-        if not 0 <= self.winners <= weight.shape[0]:
-            raise NetworkError(f"{self.winners} neurons are to win a step, of {weight.shape[0]}; take 0 for all")
-        v_init = readonly(np.broadcast_to(self.v_init, (weight.shape[0],)), np.float64)
-        if not (np.isfinite(v_init).all() and (v_init <= v_threshold).all()):
-            raise NetworkError(f"initial potentials reach {v_init.max()}; they must be finite and up to the threshold")
-        object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "v_threshold", v_threshold)
-        object.__setattr__(self, "v_init", v_init)
-
-    @property
-    def n_neurons(self) -> int:
-        """Number of neurons."""
-        return int(self.weight.shape[0])
-
-    def by_counts(self, counts: Array) -> npt.NDArray[np.float32]:
-        """Return the activity that spike counts stand for, whatever `table` says: counts times the gain."""
-        activity: npt.NDArray[np.float32] = counts.astype(np.float32) * np.float32(self.gain)
-        return activity
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 over all that decides what the layer does and what its spikes stand for."""
-        digest = hashlib.sha256(repr((self.weight.shape, self.leak, self.reset, float(self.gain))).encode())
-        for array in (self.weight, self.v_threshold, np.asarray(self.v_init)):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        if self.table is not None:
-            digest.update(np.ascontiguousarray(self.table.activity).tobytes())
-        return digest.hexdigest()
+#: Formats of a readout in a file: what all versions read, with tables of activity, and with several spikes in a step.
+READOUT_FORMAT_COUNTS, READOUT_FORMAT_TABLES, READOUT_FORMAT = 1, 2, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,13 +110,20 @@ class SpikingNetwork:
 
     @property
     def readout_format(self) -> int:
-        """Version of the format that a file needs: versions that know no tables would read counts instead."""
-        return READOUT_FORMAT if self._has_tables else READOUT_FORMAT_COUNTS
+        """Version of the format that a file needs: older versions would run or read something else."""
+        if self.max_spikes_per_step > 1:
+            return READOUT_FORMAT
+        return READOUT_FORMAT_TABLES if self._has_tables else READOUT_FORMAT_COUNTS
 
     @property
     def reset(self) -> Reset:
         """Reset rule of the layers, which all share one."""
         return self.layers[0].reset
+
+    @property
+    def max_spikes_per_step(self) -> int:
+        """How many spikes a neuron can send in one step, in all layers alike."""
+        return self.layers[0].max_spikes_per_step
 
     @property
     def checksum(self) -> str:
@@ -259,6 +182,7 @@ class SpikingNetwork:
             "v_init": self._v_init_tree(),
             "activity_tables": self._tables_tree(),
             "reset": self.reset,
+            "max_spikes_per_step": self.max_spikes_per_step if self.max_spikes_per_step > 1 else None,
             "n_time_steps": int(self.n_time_steps),
             "dt": float(self.dt),
             "trace": self.trace.to_tree() if self.trace is not None else None,
@@ -282,12 +206,13 @@ class SpikingNetwork:
                 gain=float(gain),
                 v_init=v_init.get(str(index), 0.0),
                 table=tables[index],
+                max_spikes_per_step=int(tree.get("max_spikes_per_step") or 1),
             )
             for index, (weight, v_threshold, leak, gain) in enumerate(
                 zip(weights, v_thresholds, tree["leaks"], tree["gains"], strict=True)
             )
         )
-        return cls(
+        network = cls(
             layers=layers,
             input_code=InputCode.from_tree(tree["input_code"]),
             head=GoodnessHead.from_tree(tree["head"]),
@@ -299,6 +224,8 @@ class SpikingNetwork:
             checksums=tuple(tree["checksums"]) if tree.get("checksums") is not None else None,
             one_pass=OnePassHead.from_tree(tree["one_pass"]) if tree.get("one_pass") is not None else None,
         )
+        _require_format(tree, network)
+        return network
 
     def to_tree(self) -> Tree:
         """Return what a model file holds of this network."""
@@ -344,15 +271,19 @@ def require_known_readout(what: str, tree: Tree) -> None:
         )
 
 
-def _tables(tree: Tree, n_layers: int) -> list[ActivityTable | None]:
-    """Read the tables of activity: of every layer or of none, as the format of the file says."""
-    given = tree.get("activity_tables")
+def _require_format(tree: Tree, network: SpikingNetwork) -> None:
+    """Refuse a readout whose format is not the one that its parts need."""
     version = tree.get("format_version")
-    if version is not None and (int(version) > READOUT_FORMAT_COUNTS) != (given is not None):
+    if version is not None and int(version) != network.readout_format:
         raise NetworkError(
-            f"the readout has format {version} and {'no' if given is None else 'a'} table of activity, which do not go "
-            "together; export the network again"
+            f"the readout has format {version}, and what it holds is of format {network.readout_format}; export the "
+            "network again"
         )
+
+
+def _tables(tree: Tree, n_layers: int) -> list[ActivityTable | None]:
+    """Read the tables of activity: of every layer or of none."""
+    given = tree.get("activity_tables")
     if given is None:
         return [None] * n_layers
     names = [str(index) for index in range(n_layers)]

@@ -164,10 +164,10 @@ def _compare(
     neutral: Recording | None,
 ) -> tuple[Predictions, tuple[LayerFigures, ...], list[int]]:
     """Pass over all images once: predictions, figures of the layers, and spikes per layer."""
-    names, n_steps = recording.layer_names, recording.header.n_time_steps
+    names, largest = recording.layer_names, recording.header.largest_count
     codes = label_codes(model.network), label_codes(spiking)
     predictions = Predictions(labels, codes[0].n_classes, names, spiking.head.voting_layers)
-    layers = [LayerAgreement(name, len(images), recording.header.layers[name], n_steps) for name in names]
+    layers = [LayerAgreement(name, len(images), recording.header.layers[name], largest) for name in names]
     heads = [_all_voting(network.head, len(names)) for network in (model.network, spiking)]
     n_spikes = [0] * len(names)
     with progress_bar("Comparing latents", len(images), "images") as progress:

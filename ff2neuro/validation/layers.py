@@ -136,12 +136,12 @@ class LayerAgreement:
         Name of the layer.
     n_images, n_neurons : int
         Sizes.
-    n_time_steps : int
-        Number of time steps of a presentation: the count of a saturated neuron.
+    largest_count : int
+        Count of a neuron that sends as many spikes as it can at every step: it is saturated.
     """
 
-    def __init__(self, name: str, n_images: int, n_neurons: int, n_time_steps: int) -> None:
-        self._name, self._n_time_steps, self._n_images = name, n_time_steps, n_images
+    def __init__(self, name: str, n_images: int, n_neurons: int, largest_count: int) -> None:
+        self._name, self._largest_count, self._n_images = name, largest_count, n_images
         self._moments, self._shuffled, self._cka = PairedMoments(), CosineMean(), LinearCKA()
         self._n_presentations = 0
         self._active = np.zeros((2, n_neurons), dtype=bool)
@@ -176,7 +176,7 @@ class LayerAgreement:
         chosen = aligned_hypotheses(start, stop, self._n_images, analog.shape[1])
         self._cka.update(*(side[rows[:, None], chosen].reshape(-1, side.shape[2]) for side in (analog, spiking)))
         self._active |= np.stack([side.max(axis=(0, 1)) > 0 for side in (analog, spiking)])
-        self._full += (counts == self._n_time_steps).sum(axis=(0, 1))
+        self._full += (counts == self._largest_count).sum(axis=(0, 1))
         self._n_presentations += analog.shape[0] * analog.shape[1]
         first, last = np.searchsorted(self._kept, (start, stop))
         inside = self._kept[first:last] - start

@@ -18,8 +18,8 @@ def run_config(network: SpikingNetwork | None, **rest: Any) -> RunConfig:
     network : SpikingNetwork or None
         What the graph was made from; None for the graph of another program, which is all that there is to know.
     **rest
-        Other fields of `RunConfig`, or other values of those that follow from the network. What is recorded is by
-        default what the network is read out by.
+        Other fields of `RunConfig`, or other values of those that follow from the network; None for what follows. What
+        is recorded is by default what the network is read out by.
 
     Returns
     -------
@@ -31,12 +31,14 @@ def run_config(network: SpikingNetwork | None, **rest: Any) -> RunConfig:
     ConfigurationError
         As `RunConfig`.
     """
+    given = {name: value for name, value in rest.items() if value is not None}
     if network is None:
-        return RunConfig(**rest)
+        return RunConfig(**given)
     known = {
         "dt": network.dt,
         "reset": network.reset,
         "record": needed_kind(network),
         "v_init": initial_potentials(network),
+        "max_spikes_per_step": network.max_spikes_per_step,
     }
-    return RunConfig(**{**known, **rest})
+    return RunConfig(**{**known, **given})

@@ -33,12 +33,13 @@ CONVERSION_PARAMETERS = {
     "weight_bits": "weight_bits",
     "input_coding": "input_coding",
     "input_bits": "input_bits",
+    "max_spikes_per_step": "max_spikes_per_step",
 }
 #: Parameters that disturb the network as it was exported: standard deviation of noise on pixels, shares of neurons that
 #: never spike, or always.
 DISTURBANCES = ("noise", "dead_neurons", "stuck_neurons")
 #: Choices of the conversion that learning in spiking neurons has made already.
-FIXED_BY_HEBBIAN_TRAINING = ("steps", "input_coding", "input_bits")
+FIXED_BY_HEBBIAN_TRAINING = ("steps", "input_coding", "input_bits", "max_spikes_per_step")
 
 #: Largest bias that Lava's neurons hold.
 LARGEST_BIAS = 4095
@@ -85,7 +86,8 @@ class SweepRequest:
         values = tuple(_value(parameter, value.strip()) for value in listed.split(","))
         for value in values:
             if parameter in CONVERSION_PARAMETERS:
-                vary(ConversionConfig(), parameter, value)
+                # Reset by subtraction allows what reset to zero does; what the network's own does not, its point says.
+                vary(ConversionConfig(reset="subtract"), parameter, value)
             elif not 0 <= float(value) <= 1:
                 raise ConfigurationError(f"--sweep {text}: {parameter} is {value}; it must lie between 0 and 1")
         return cls(parameter, values)
@@ -190,6 +192,7 @@ def conversion_of(network: SpikingNetwork) -> ConversionConfig:
         weight_scale="neuron" if any(np.ptp(layer.v_threshold) > 0 for layer in network.layers) else "layer",
         initial_potential=None if start == DEFAULT_START[network.reset] else start,
         readout="counts" if first.table is None else "times",
+        max_spikes_per_step=network.max_spikes_per_step,
     )
     # A leak that goes with the number of steps goes on doing so.
     return config if config.mem_leak == first.leak else replace(config, leak=first.leak)
@@ -253,8 +256,10 @@ def disturb_graph(network: SpikingNetwork, request: SweepRequest, value: float, 
         weight[broken] = 0
         stuck = request.parameter == "stuck_neurons"
         if np.max(layer.v_threshold) >= LARGEST_BIAS:
-            graph.nodes[spikes_name(index)].v_threshold[broken] = 0.5 if stuck else layer.v_threshold[broken]
-            bias[broken] = 1
+            # Where several spikes in a step each subtract the whole threshold below, that is at least 1.
+            least = 0.5 if layer.max_spikes_per_step == 1 else 1.5
+            graph.nodes[spikes_name(index)].v_threshold[broken] = least if stuck else layer.v_threshold[broken]
+            bias[broken] = np.ceil(least)
         else:
             bias[broken] = np.ceil(layer.v_threshold[broken])
         graph.nodes[linear_name(index)] = nir.Affine(weight, bias) if stuck else nir.Linear(weight)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from ff2neuro.dynamics import STATE_LIMIT
 from ff2neuro.errors import GraphError, RangeError
 from ff2neuro.hardware.backend import Backend, RunConfig
+from ff2neuro.hardware.beyond_nir import require_rest
 from ff2neuro.hardware.chain import read_chain
 from ff2neuro.hardware.fixed_point import FixedPointLayer, check_currents, check_fan_in, fixed_point_layers
-from ff2neuro.hardware.initial_potential import require_rest
 from ff2neuro.hardware.own_environment import OwnEnvironment
 from ff2neuro.hardware.reference_backend.backend import check_input_size
 from ff2neuro.hardware.script_worker import ask, record_chunks

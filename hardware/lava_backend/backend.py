@@ -52,6 +52,7 @@ class LavaBackend(Backend):
     """
 
     name = "lava"
+    sends_several = True
 
     def __init__(self, lanes: int | None = None, workers: int = 1) -> None:
         if lanes is not None and lanes < 1:
@@ -175,6 +176,7 @@ def _build_request(
         "n_time_steps": header.n_time_steps,
         "lanes": lanes,
         "reset": config.reset,
+        "max_spikes_per_step": config.max_spikes_per_step,
         "record": header.kind,
         "states": header.states,
         "layers": [{"mem_leak": layer.neurons.mem_leak, "syn_leak": layer.neurons.syn_leak} for layer in layers],

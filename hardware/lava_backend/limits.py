@@ -7,9 +7,8 @@ import numpy.typing as npt
 from ff2neuro.dynamics import CURRENT_LIMIT, STATE_LIMIT, STATE_SCALE
 from ff2neuro.errors import GraphError, RangeError
 from ff2neuro.hardware.backend import RunConfig
-from ff2neuro.hardware.chain import read_chain
+from ff2neuro.hardware.beyond_nir import configured_chain
 from ff2neuro.hardware.fixed_point import FixedPointLayer, check_currents, check_fan_in, fixed_point_layers
-from ff2neuro.hardware.initial_potential import with_initial_potentials
 from ff2neuro.hardware.reference_backend.backend import check_input_size
 from ff2neuro.inputs import InputSource
 
@@ -51,7 +50,7 @@ def lava_layers(graph: nir.NIRGraph, inputs: InputSource, config: RunConfig) -> 
     RangeError
         If a parameter is beyond Lava's range.
     """
-    chain = with_initial_potentials(read_chain(graph, config.dt, config.reset), config)
+    chain = configured_chain(graph, config)
     check_input_size(chain, inputs)
     layers = fixed_point_layers(chain)
     if not inputs.integer:

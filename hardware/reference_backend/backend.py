@@ -13,7 +13,8 @@ from ff2neuro._version import __version__
 from ff2neuro.dynamics import State, simulate
 from ff2neuro.errors import ConfigurationError, GraphError
 from ff2neuro.hardware.backend import Backend, RunConfig
-from ff2neuro.hardware.chain import Chain, ChainLayer, read_chain
+from ff2neuro.hardware.beyond_nir import configured_chain
+from ff2neuro.hardware.chain import Chain, ChainLayer
 from ff2neuro.hardware.early_exit import ScoreBounds
 from ff2neuro.hardware.fixed_point import (
     FixedPointLayer,
@@ -22,7 +23,6 @@ from ff2neuro.hardware.fixed_point import (
     exact_layers,
     why_not_fixed_point,
 )
-from ff2neuro.hardware.initial_potential import with_initial_potentials
 from ff2neuro.hardware.reference_backend.integers import Projection, within_32_bits
 from ff2neuro.inputs import InputSource
 from ff2neuro.progress import progress_bar
@@ -64,6 +64,7 @@ class ReferenceBackend(Backend):
 
     name = "reference"
     stops_early = True
+    sends_several = True
 
     def __init__(self, arithmetic: str = "auto", threads: int | None = None) -> None:
         if threads is not None and threads < 1:
@@ -81,7 +82,7 @@ class ReferenceBackend(Backend):
     ) -> Recording:
         """Run every presentation through the graph; see `Backend.run`."""
         config = config or RunConfig()
-        chain = with_initial_potentials(read_chain(graph, config.dt, config.reset), config)
+        chain = configured_chain(graph, config)
         check_input_size(chain, inputs)
         _require_answer(chain, config)
         fixed = self._fixed_layers(chain, inputs)
@@ -107,7 +108,8 @@ class ReferenceBackend(Backend):
         """Choose what simulates and writes a chunk: compiled code for large fixed-point runs, NumPy for all else."""
         steps = header.n_images * header.n_hypotheses * header.n_time_steps
         large = steps * sum(header.layers.values()) >= COMPILED_FROM
-        if fixed is not None and within_32_bits(fixed) and not header.states and (large or early_exit is not None):
+        single = header.max_spikes_per_step == 1
+        if fixed is not None and single and within_32_bits(fixed) and not header.states and (large or early_exit):
             from ff2neuro.hardware.reference_backend.compiled_chain import CompiledChain, available_threads
 
             compiled = CompiledChain(fixed, self._threads or available_threads())

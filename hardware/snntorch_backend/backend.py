@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from ff2neuro.errors import GraphError
 from ff2neuro.hardware.backend import Backend, RunConfig
-from ff2neuro.hardware.chain import Chain, read_chain
-from ff2neuro.hardware.initial_potential import with_initial_potentials
+from ff2neuro.hardware.beyond_nir import configured_chain
+from ff2neuro.hardware.chain import Chain
 from ff2neuro.hardware.portability import statement
 from ff2neuro.hardware.reader_conditions import SNNTORCH_DT
 from ff2neuro.hardware.reference_backend.backend import check_input_size
@@ -53,7 +53,7 @@ class SnnTorchBackend(Backend):
     ) -> Recording:
         """Run every presentation through the graph; see `Backend.run`."""
         config = config or RunConfig()
-        chain = with_initial_potentials(read_chain(graph, config.dt, config.reset), config)
+        chain = configured_chain(graph, config)
         check_input_size(chain, inputs)
         _require_honoured(graph, config)
         header = self.recording_header(chain.layer_sizes, inputs, config, "float")

@@ -118,6 +118,8 @@ class Target:
         Input channels of the machine, and neurons of its last layer.
     synapses_per_chip : int or None
         Synapses of a chip.
+    spikes_per_step : int or None
+        Spikes that a neuron can send in one step, or what the value of one can be.
     notes : tuple of str
         What the figures leave out.
     sources : mapping of str to str
@@ -139,6 +141,7 @@ class Target:
     input_channels: int | None = None
     output_neurons: int | None = None
     synapses_per_chip: int | None = None
+    spikes_per_step: int | None = None
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     energy: tuple[EnergyModel, ...] = ()

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from ff2neuro.errors import GraphError, RangeError
 from ff2neuro.hardware.backend import Backend, RunConfig
+from ff2neuro.hardware.beyond_nir import require_rest
 from ff2neuro.hardware.chain import Chain, ChainLayer, read_chain
-from ff2neuro.hardware.initial_potential import require_rest
 from ff2neuro.hardware.own_environment import OwnEnvironment
 from ff2neuro.hardware.reference_backend.backend import check_input_size
 from ff2neuro.hardware.script_worker import ask, record_chunks
@@ -40,6 +40,8 @@ WEIGHT_RANGE, THRESHOLD_RANGE, INPUT_RANGE = (-128, 127), (1, 32767), (0, 15)
 DASH_RANGE = (1, 15)
 #: 16-bit currents and potentials, which saturate beyond.
 STATE_RANGE = (-32768, 32767)
+#: Spikes that a neuron of Xylo can send in one step.
+MOST_SPIKES = 31
 #: How far a decay or gain computed from time constants may lie from its exact value.
 TOLERANCE = 1e-9
 
@@ -76,6 +78,7 @@ class XylosimBackend(Backend):
     """
 
     name = "xylosim"
+    sends_several = True
 
     @property
     def version(self) -> str:
@@ -93,7 +96,7 @@ class XylosimBackend(Backend):
         header = self.recording_header(sizes, inputs, config, "fixed")
 
         def simulate(events: Array) -> dict[str, Array]:
-            _check_currents(layers, events)
+            _check_currents(layers, events, config.max_spikes_per_step)
             return _simulate(python, layers, events, header, config.time_limit)
 
         images = max(1, PRESENTATIONS_PER_CHUNK // max(1, inputs.n_hypotheses))
@@ -166,7 +169,7 @@ def _dash(name: str, what: str, decay: Array) -> int:
     return dash
 
 
-def _check_currents(layers: tuple[XyloLayer, ...], events: Array) -> None:
+def _check_currents(layers: tuple[XyloLayer, ...], events: Array, most: int) -> None:
     """Refuse what could saturate a current on the way, where the order of synapses would show."""
     low, high = int(events.min(initial=0)), int(events.max(initial=0))
     if low < INPUT_RANGE[0] or high > INPUT_RANGE[1]:
@@ -174,7 +177,7 @@ def _check_currents(layers: tuple[XyloLayer, ...], events: Array) -> None:
             f"input events reach from {low} to {high}; Xylo takes {INPUT_RANGE[0]} to {INPUT_RANGE[1]}: scale them"
         )
     for index, layer in enumerate(layers):
-        largest = int(np.abs(layer.weight).sum(axis=1).max()) * (high if index == 0 else 1)
+        largest = int(np.abs(layer.weight).sum(axis=1).max()) * (high if index == 0 else most)
         if largest * 2**layer.dash_syn > STATE_RANGE[1]:
             raise RangeError(
                 f"node {layer.name!r}: a synaptic current could reach {largest * 2**layer.dash_syn}; Xylo's hold "
@@ -200,17 +203,18 @@ def _simulate(
     spikes = {}
     for index, layer in enumerate(layers):
         fired = answer[f"spikes_{index}"]
-        _check_answer(layer, fired, answer[f"v_{index}"])
+        _check_answer(layer, fired, answer[f"v_{index}"], header.max_spikes_per_step)
         spikes[layer.name] = fired.reshape(n_images, n_hypotheses, header.n_time_steps, -1)
     return spikes
 
 
-def _check_answer(layer: XyloLayer, fired: Array, v: Array) -> None:
-    """Refuse what a recording of single spikes cannot hold, and potentials that saturated."""
-    if fired.max(initial=0) > 1:
+def _check_answer(layer: XyloLayer, fired: Array, v: Array, most: int) -> None:
+    """Refuse more spikes in a step than the network sends, or as many as Xylo at most, and saturated potentials."""
+    largest = int(fired.max(initial=0))
+    if largest > most or (largest == MOST_SPIKES and most > MOST_SPIKES):
         raise RangeError(
-            f"node {layer.name!r}: a neuron spikes {fired.max()} times in one step, as Xylo's may; a recording holds "
-            "one spike per step: use larger thresholds or smaller weights"
+            f"node {layer.name!r}: a neuron spikes {largest} times in one step, as Xylo's may up to {MOST_SPIKES} "
+            f"times; the network's sends {most}: use larger thresholds or smaller weights"
         )
     before = v + fired * layer.threshold
     if before.max(initial=0) >= STATE_RANGE[1] or v.min(initial=0) <= STATE_RANGE[0]:

@@ -123,6 +123,25 @@ def test_initial_potentials_agree(machine, seed, mem_leak, syn_leak, bias, n_tim
     assert_equal_in_every_bin(machine, graph, inputs, states=True, reset=reset, v_init=v_init)
 
 
+@pytest.mark.parametrize(
+    ("seed", "mem_leak", "syn_leak", "bias", "n_time_steps", "most"),
+    [(30, 0, 4096, 0, 6, 2), (31, 0, 4096, 0, 4, 31), (32, 300, 1000, 200, 5, 255), (33, 4095, 1, 0, 1, 100)],
+)
+def test_several_spikes_in_a_step_agree(machine, seed, mem_leak, syn_leak, bias, n_time_steps, most):
+    """Currents far above thresholds that start at 1, layers behind each other, potentials above 0 at the start."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, (9, 8, 7, 5), mem_leak, syn_leak, bias, thresholds=(1, 400))
+    for index in (1, 2):
+        weight = graph.nodes[f"layer_{index}_linear"].weight
+        weight[...] = np.round(weight * min(1.0, 2**17 / (most * 1200)))
+    v_init = {f"layer_{index}_spikes": np.floor(graph.nodes[f"layer_{index}_spikes"].v_threshold) for index in range(3)}
+    inputs = InputSource.from_array(rng.integers(0, 16, (5, 2, n_time_steps, 9)))
+    spikes = assert_equal_in_every_bin(
+        machine, graph, inputs, states=True, reset="subtract", v_init=v_init, max_spikes_per_step=most
+    )
+    assert all(1 < layer.max() <= most for layer in spikes)
+
+
 @pytest.mark.parametrize("weight", [0, 127, -128, 1, -1])
 def test_matrices_of_one_sign_keep_their_weights(machine, weight):
     """Lava derives range and rounding of weights from their signs, unless told."""

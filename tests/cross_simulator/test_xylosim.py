@@ -55,16 +55,16 @@ def decayed(values, shift):
 
 
 def by_the_rule(layers, events):
-    """Spikes of every layer, (presentation, step, neuron): one spike per step, nothing saturated."""
+    """Spikes of every layer, (presentation, step, neuron): up to 31 in a step, nothing saturated."""
     answers = []
     activity = events
     for weight, threshold, mem, syn in layers:
         current = v = np.zeros((len(events), len(weight)), dtype=np.int64)
-        spikes = np.empty((*activity.shape[:2], len(weight)), dtype=bool)
+        spikes = np.empty((*activity.shape[:2], len(weight)), dtype=np.int64)
         for t in range(activity.shape[1]):
             current = decayed(current + activity[:, t].astype(np.int64) @ weight.T, syn)
             v = decayed(v, mem) + current
-            spikes[:, t] = v >= threshold
+            spikes[:, t] = np.clip(v // threshold, 0, 31)
             v = v - spikes[:, t] * threshold
         answers.append(spikes)
         activity = spikes
@@ -112,6 +112,21 @@ def test_equals_the_rule_in_every_bin(xylosim, seed, sizes, shifts):
         np.testing.assert_array_equal(ours, spikes.reshape(ours.shape), err_msg=str(index))
 
 
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_several_spikes_in_a_step_follow_the_rule_up_to_its_most(xylosim, seed):
+    rng = np.random.default_rng(seed)
+    layers = []
+    for n_in, n_out, threshold in ((5, 9, (2, 40)), (9, 6, (2, 200))):
+        layers.append((rng.integers(-10, 20, (n_out, n_in)), rng.integers(*threshold, n_out), 6, 1))
+    events = rng.integers(0, 16, (4, 2, 12, 5))
+    recording = run(xylosim, graph_of(layers), events, max_spikes_per_step=31)
+    expected = by_the_rule(layers, events.reshape(8, 12, -1))
+    assert max(spikes.max() for spikes in expected) == 31
+    for index, spikes in enumerate(expected):
+        ours = recording.spikes(f"layer_{index}_spikes")
+        np.testing.assert_array_equal(ours, spikes.reshape(ours.shape), err_msg=str(index))
+
+
 def test_differs_from_the_equations_of_nir_by_rounding_only(xylosim):
     """Counts over 50 steps of one layer, against double precision with the same threshold and reset."""
     rng = np.random.default_rng(6)
@@ -135,7 +150,15 @@ def test_presentations_are_independent_and_counts_are_sums(xylosim, rng):
     assert (counts.header.backend, counts.header.backend_version) == ("xylosim", "0.1.3")
 
 
-def test_several_spikes_in_a_step_are_refused(xylosim, tmp_path):
+@pytest.mark.parametrize(("weight", "most"), [(100, 1), (100, 4), (127, 200)])
+def test_more_spikes_in_a_step_than_network_or_xylo_send_are_refused(xylosim, weight, most):
+    """31 in a step could be what Xylo made of more, unless the network sends no more than that either."""
+    graph = chain((np.array([[weight]]), neurons(np.array([10.0 if most < 200 else 1.0]))))
+    with pytest.raises(RangeError, match=rf"neuron spikes {5 if most < 200 else 31} times .* network's sends {most}"):
+        run(xylosim, graph, np.ones((1, 1, 1, 1), int), max_spikes_per_step=most)
+
+
+def test_several_spikes_in_a_step_are_refused_unless_asked_for(xylosim, tmp_path):
     graph = chain((np.array([[100]]), neurons(np.array([10.0]))))
     with pytest.raises(RangeError, match="'layer_0_spikes': a neuron spikes 5 times in one step"):
         xylosim.run(

@@ -211,8 +211,8 @@ def blow_up(group):
         (add_layer, NetworkError, "tables of activity are there for other layers than 0, 1"),
         (replace_by_text, NetworkError, "tables of activity are there for other layers"),
         (replace_by_array, NetworkError, "tables of activity are there for other layers"),
-        (drop_all, NetworkError, "format 2 and no table of activity"),
-        (claim_old_format, NetworkError, "format 1 and a table of activity"),
+        (drop_all, NetworkError, "has format 2, and what it holds is of format 1"),
+        (claim_old_format, NetworkError, "has format 1, and what it holds is of format 2"),
         (blow_up, FileFormatError, "damaged or incomplete: Unable to allocate"),
     ],
 )

@@ -209,7 +209,8 @@ def test_overflowing_fan_in_is_refused():
     layers = fixed_point_layers(
         read_chain(graph(nir.Linear(np.ones((2000, 3))), cubalif(2000), nir.Linear(weight), cubalif()), DT)
     )
-    with pytest.raises(RangeError, match=r"'node_3': the absolute weights of neuron 0 sum to 254000; .* at 131072"):
+    message = r"'node_3': 'node_1' can give neuron 0 a current of 254000 in one step; .* at 131072"
+    with pytest.raises(RangeError, match=message):
         check_fan_in(layers)
 
 

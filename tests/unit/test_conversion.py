@@ -178,7 +178,7 @@ def test_hidden_weights_beyond_the_range_of_lava_are_refused(rng):
     head = GoodnessHead("symmetric", 1.0, 0.0, (0, 1))
     first = np.abs(rng.normal(size=(1200, 4)))
     network = AnalogNetwork((first, np.ones((2, 1200))), one_hot_label_codes(2), head, (2,))
-    with pytest.raises(RangeError, match=r"layer 1: the absolute weights of a neuron sum to 152400"):
+    with pytest.raises(RangeError, match=r"layer 1: the layer before can give a neuron a current of 152400"):
         convert(network, rng.random((5, 2), dtype=np.float32))
 
 

@@ -122,7 +122,7 @@ def drop_group(file):
 
 
 def raise_format(file):
-    file["ff2neuro"].attrs["format_version"] = 3
+    file["ff2neuro"].attrs["format_version"] = 99
 
 
 def change_leak(file):
@@ -137,7 +137,7 @@ def drop_layer(file):
     ("change", "message"),
     [
         (drop_group, "lacks the group 'layer' of a netx file or 'ff2neuro'"),
-        (raise_format, "format 3 of ff2neuro, this version reads up to 2; upgrade ff2neuro"),
+        (raise_format, "format 99 of ff2neuro, this version reads up to 3; upgrade ff2neuro"),
         (change_leak, "does not fit the layers; export the network anew"),
         (drop_layer, "damaged or incomplete"),
     ],

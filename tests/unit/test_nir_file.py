@@ -109,7 +109,7 @@ def set_version(file):
 
 
 def set_format(file):
-    file["ff2neuro"].attrs["format_version"] = 3
+    file["ff2neuro"].attrs["format_version"] = 99
 
 
 def set_unknown_node(file):
@@ -133,7 +133,7 @@ def rename_layer(file):
     ("change", "error", "message"),
     [
         (set_version, FileFormatError, r"written by nir 99\.0.*upgrade nir"),
-        (set_format, FileFormatError, r"format 3 of ff2neuro, this version reads up to 2; upgrade ff2neuro"),
+        (set_format, FileFormatError, r"format 99 of ff2neuro, this version reads up to 3; upgrade ff2neuro"),
         (set_unknown_node, GraphError, "'layer_0_spikes' is a Oracle"),
         (drop_version, FileFormatError, "no NIR file"),
         (drop_weight, GraphError, "NIR refuses the graph"),

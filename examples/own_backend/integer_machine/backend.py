@@ -7,9 +7,9 @@ import numpy as np
 
 from ff2neuro.errors import GraphError
 from ff2neuro.hardware.backend import Backend, RunConfig
+from ff2neuro.hardware.beyond_nir import require_rest
 from ff2neuro.hardware.chain import Chain, read_chain
 from ff2neuro.hardware.fixed_point import check_fan_in, fixed_point_layers
-from ff2neuro.hardware.initial_potential import require_rest
 from ff2neuro.hardware.reference_backend.backend import check_input_size
 from ff2neuro.inputs import InputSource
 from ff2neuro.progress import progress_bar

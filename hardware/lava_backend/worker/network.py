@@ -76,12 +76,15 @@ class NetworkSpec:
         unless spikes subtract or neurons start elsewhere than at 0.
     reset : {"zero", "subtract"}
         What a spike does to v.
+    max_spikes_per_step : int
+        How many spikes a neuron can send in one step, as one message; more than 1 only if spikes subtract.
     """
 
     layers: tuple[LayerSpec, ...]
     n_time_steps: int
     lanes: int
     reset: str
+    max_spikes_per_step: int = 1
 
     @property
     def n_inputs(self) -> int:
@@ -111,7 +114,8 @@ class Network:
         self.neurons: list[AbstractProcess] = []
         self._sinks: list[AbstractProcess] = []
         for index, layer in enumerate(spec.layers):
-            connection, neurons = _connection(spec, layer, graded=index == 0), _neurons(spec, layer, index)
+            graded = index == 0 or spec.max_spikes_per_step > 1
+            connection, neurons = _connection(spec, layer, graded=graded), _neurons(spec, layer, index)
             sink = Extractor(shape=spec.shape(len(layer.vth)), buffer_size=STEPS_IN_FLIGHT)
             port.connect(connection.s_in)
             connection.a_out.connect(neurons.a_in)
@@ -183,7 +187,7 @@ def _connection(spec: NetworkSpec, layer: LayerSpec, *, graded: bool) -> Abstrac
 
 def _neurons(spec: NetworkSpec, layer: LayerSpec, index: int) -> AbstractProcess:
     shape = spec.shape(len(layer.vth))
-    return LIFReset(
+    neurons = LIFReset(
         shape=shape,
         v=np.broadcast_to(layer.v_init.astype(np.int32), shape).copy(),
         vth=layer.vth.astype(np.int32),
@@ -195,6 +199,9 @@ def _neurons(spec: NetworkSpec, layer: LayerSpec, index: int) -> AbstractProcess
         # Step 1 is the first input; every Dense on the way delays it by a step.
         reset_offset=2 + index,
     )
+    # Not Lava's: `SoftResetLifModel` reads it.
+    neurons.proc_params["max_spikes_per_step"] = spec.max_spikes_per_step
+    return neurons
 
 
 def _run_config(spec: NetworkSpec) -> Loihi2SimCfg:

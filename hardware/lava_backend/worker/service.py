@@ -158,4 +158,10 @@ def _network_spec(message: dict[str, Any], arrays: dict[str, Any]) -> Any:
         )
         for index, layer in enumerate(message["layers"])
     )
-    return NetworkSpec(layers, int(message["n_time_steps"]), int(message["lanes"]), str(message["reset"]))
+    return NetworkSpec(
+        layers,
+        n_time_steps=int(message["n_time_steps"]),
+        lanes=int(message["lanes"]),
+        reset=str(message["reset"]),
+        max_spikes_per_step=int(message["max_spikes_per_step"]),
+    )

@@ -74,10 +74,25 @@ class LifModel(PyLifResetModelBitAcc):
 
 
 class SoftResetLifModel(LifModel):
-    """As `LifModel`, and a spike subtracts the threshold from v instead of setting v to 0."""
+    """As `LifModel`, and a spike subtracts the threshold from v instead of setting v to 0.
 
-    def reset_voltage(self, spike_vector: npt.NDArray[np.bool_]) -> None:
-        """Subtract the threshold from v where there was a spike."""
+    A neuron that can send several spikes in a step sends their number in one message.
+    """
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._most = proc_params["max_spikes_per_step"]
+
+    def spiking_activation(self) -> npt.NDArray[Any]:
+        """Return how often v exceeds the threshold, up to the most; with 1 as the most, the official answer."""
+        answer: npt.NDArray[Any] = super().spiking_activation()
+        if self._most > 1:
+            # The largest m for which v > m threshold, in integers.
+            answer = np.clip((self.v - 1) // self.effective_vth, 0, self._most)
+        return answer
+
+    def reset_voltage(self, spike_vector: npt.NDArray[Any]) -> None:
+        """Subtract the threshold from v for every spike."""
         self.v -= spike_vector * self.effective_vth
 
 
@@ -93,7 +108,7 @@ class ByteInjectorModel(PyLoihiInjectorModel):
 @implements(proc=Extractor, protocol=LoihiProtocol)
 @requires(CPU)
 class ByteExtractorModel(PyLoihiExtractorModel):
-    """The official model with bytes instead of doubles on its way out: spikes are 0 or 1."""
+    """The official model with bytes instead of doubles on its way out: spikes are 0 or 1, or up to 255 in a step."""
 
     in_port: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     out_port: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.uint8)

@@ -1,37 +1,40 @@
-"""Initial membrane potentials, which NIR cannot say: a run gives them beside the graph."""
+"""What NIR cannot say of neurons beside their reset: a run gives it with the graph."""
 
 from dataclasses import replace
 
+import nir
 import numpy as np
 
 from ff2neuro.errors import GraphError
 from ff2neuro.hardware.backend import RunConfig
-from ff2neuro.hardware.chain import Chain
+from ff2neuro.hardware.chain import Chain, ChainLayer, read_chain
 
-__all__ = ["require_rest", "with_initial_potentials"]
+__all__ = ["configured_chain", "require_rest"]
 
 
-def with_initial_potentials(chain: Chain, config: RunConfig) -> Chain:
-    """Return a chain whose neurons start where the run says.
+def configured_chain(graph: nir.NIRGraph, config: RunConfig) -> Chain:
+    """Read a graph as a chain whose neurons start where the run says, and send as many spikes in a step.
 
     Parameters
     ----------
-    chain : Chain
-        Layers as the graph gives them; left untouched.
+    graph : nir.NIRGraph
+        As for `read_chain`; left untouched.
     config : RunConfig
-        Initial potentials by the name of the layer; layers that it does not name start at 0.
+        Time step and reset; initial potentials by the name of the layer, where layers that it does not name start at
+        0; and how many spikes a neuron can send in one step.
 
     Returns
     -------
     Chain
-        The same layers.
+        The layers, with discrete parameters.
 
     Raises
     ------
-    GraphError
-        If a name is no layer of the graph, or the potentials do not fit its neurons.
+    GraphError, RangeError
+        As `read_chain`; or if a name is no layer of the graph, or the potentials do not fit its neurons.
     """
-    layers = {layer.name: layer for layer in chain.layers}
+    chain = read_chain(graph, config.dt, config.reset)
+    layers = {layer.name: _sending(layer, config.max_spikes_per_step) for layer in chain.layers}
     for name, potentials in config.v_init.items():
         if name not in layers:
             known = ", ".join(layers)
@@ -44,6 +47,13 @@ def with_initial_potentials(chain: Chain, config: RunConfig) -> Chain:
             )
         layers[name] = replace(layer, neurons=replace(layer.neurons, v_init=v_init))
     return replace(chain, layers=tuple(layers.values()))
+
+
+def _sending(layer: ChainLayer, most: int) -> ChainLayer:
+    """Return a layer whose neurons send up to so many spikes in a step; those without a threshold send none."""
+    if most == 1 or not layer.spiking:
+        return layer
+    return replace(layer, neurons=replace(layer.neurons, max_spikes_per_step=most))
 
 
 def require_rest(config: RunConfig, machine: str) -> None:
