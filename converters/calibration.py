@@ -76,7 +76,6 @@ def balance_threshold(
     name: str,
     scale: Array | float = 1.0,
     readout: Readout = "counts",
-    chosen_by: Readout | None = None,
     tick: Callable[[], None] | None = None,
 ) -> BalancedThreshold:
     """Choose the threshold whose spikes describe the analog layer best, as `Target.choose` says.
@@ -96,9 +95,7 @@ def balance_threshold(
     scale : float or ndarray of shape (n_neurons,)
         Real weight that a weight of 1 stands for; the threshold is one number for all neurons on the real scale.
     readout : {"counts", "times"}
-        What the spikes will be read by.
-    chosen_by : {"counts", "times"}, optional
-        What they are read by while the threshold is chosen; `readout` unless given.
+        What the spikes will be read by; the target's rule says what they are read by while thresholds are tried.
     tick : callable, optional
         Called after each threshold that has been tried.
 
@@ -121,7 +118,7 @@ def balance_threshold(
     # What a neuron can send in a step at most, it sends at that current and the threshold of 1.
     current = float(np.percentile(positive, CURRENT_PERCENTILE)) / model.max_spikes_per_step
     unit = current / np.broadcast_to(scale, (currents.shape[-1],))
-    search = _Search(currents, target, n_time_steps, model, chosen_by or readout, tick)
+    search = _Search(currents, target, n_time_steps, model, tick)
     stride = -(-len(currents) // COARSE_PRESENTATIONS)
     coarse = search.every(stride).trials(unit, COARSE, PATIENCE)
     straightest = min(coarse, key=lambda trial: trial.lost_cosine).multiple
@@ -152,7 +149,6 @@ class _Search:
     target: Target
     n_time_steps: int
     model: NeuronModel
-    readout: Readout
     tick: Callable[[], None] | None
 
     def every(self, stride: int) -> "_Search":
@@ -180,7 +176,7 @@ class _Search:
     def _read(self, thresholds: Array) -> Array:
         """Return what is read of the spikes, on any scale."""
         neurons = self.model.at(thresholds)
-        if self.readout == "counts":
+        if self.target.rule.read_by == "counts":
             return np.concatenate([spike_counts(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)])
         parts = [spike_times(neurons, chunk, self.n_time_steps) for chunk in _chunks(self.currents)]
         counts, last = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -18,7 +18,7 @@ __all__ = ["CANDIDATE_BITS", "CANDIDATE_STEPS", "HeldOut", "choose", "two_standa
 Array = npt.NDArray[Any]
 
 #: Numbers of time steps that are tried, fewest first.
-CANDIDATE_STEPS = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+CANDIDATE_STEPS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 #: Widths of a weight that are tried, narrowest first.
 CANDIDATE_BITS = (2, 3, 4, 5, 6, 7, 8)
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ff2neuro.coding import encode
 from ff2neuro.converters.config import ConversionConfig
-from ff2neuro.converters.target import HIDDEN, LAST, LAST_BY_TIMES, Target, Vote, layer_probability
+from ff2neuro.converters.target import Target, Vote, layer_probability, rule_of
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, InputCode
 
 __all__ = ["Presentations", "present"]
@@ -67,9 +67,7 @@ class Presentations:
             With a vote if the layer votes.
         """
         own = self.activity[layer]
-        fine = config.readout == "times" and config.reset == "subtract"
-        last = LAST_BY_TIMES if fine else LAST
-        rule = last if layer == len(self.activity) - 1 else HIDDEN
+        rule = rule_of(config, last=layer == len(self.activity) - 1)
         if layer not in self.head.voting_layers:
             return Target(own, ordinary=self.ordinary, rule=rule)
         analog, spiking = (

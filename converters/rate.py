@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from ff2neuro._version import __version__
 from ff2neuro.converters.calibration import MOST_TRIALS, BalancedThreshold, balance_threshold
-from ff2neuro.converters.config import ConversionConfig, Readout
+from ff2neuro.converters.config import ConversionConfig
 from ff2neuro.converters.late_progress import LateProgress
 from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.presentations import present
 from ff2neuro.converters.quantisation import codes_at, largest_code, quantise_layer
-from ff2neuro.converters.target import HIDDEN, Target
+from ff2neuro.converters.target import Target
 from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, largest_currents
 from ff2neuro.errors import DatasetError, RangeError
 from ff2neuro.networks import AnalogNetwork, InputCode, SpikingLayer, SpikingNetwork
@@ -144,7 +144,6 @@ def _convert_layer(
         name=name,
         scale=scale,
         readout=config.readout,
-        chosen_by=_chosen_by(config, target),
         tick=progress.tick,
     )
     layer = SpikingLayer(
@@ -159,15 +158,6 @@ def _convert_layer(
     )
     error = float(np.linalg.norm(codes * scale[:, None] - weight) / np.linalg.norm(weight))
     return layer, balanced, _layer_note(name, balanced, config, error)
-
-
-def _chosen_by(config: ConversionConfig, target: Target) -> Readout:
-    """Return what a layer's spikes are read by while its threshold is chosen.
-
-    A neuron that is reset to zero loses charge at every spike. Times tell the readout what was lost, not the next
-    layer, which lives on the spikes alone: a threshold that is good for times would starve it.
-    """
-    return "counts" if config.reset == "zero" and target.rule is HIDDEN else config.readout
 
 
 def _quantise(

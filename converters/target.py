@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ff2neuro.converters.config import ConversionConfig, Readout
 from ff2neuro.networks import GoodnessHead, layer_probabilities
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "layer_probability",
     "least_squares_gain",
     "mean_cosine",
+    "rule_of",
 ]
 
 Array = npt.NDArray[Any]
@@ -73,10 +75,13 @@ class Rule:
     error_slack : float or None
         How many times the least error of the probability may be, for a lower threshold; None to make error times
         (1 - cosine) smallest, whatever the threshold.
+    read_by : {"counts", "times"}
+        What spikes are read by while thresholds are tried.
     """
 
     cosine_slack: float
     error_slack: float | None
+    read_by: Readout = "counts"
 
 
 #: The next layer needs the spikes of a hidden layer early.
@@ -84,7 +89,32 @@ HIDDEN = Rule(cosine_slack=2.0, error_slack=1.15)
 #: The last layer, read by counts: high thresholds cost spikes and weak activity, low ones the cosine.
 LAST = Rule(cosine_slack=1.1, error_slack=None)
 #: Reset by subtraction and read by times, the cosine is above that of counts by more than a lower threshold costs.
-LAST_BY_TIMES = Rule(cosine_slack=1.5, error_slack=1.15)
+LAST_BY_TIMES = Rule(cosine_slack=1.5, error_slack=1.15, read_by="times")
+
+
+def rule_of(config: ConversionConfig, *, last: bool) -> Rule:
+    """Return how the threshold of a voting layer is chosen.
+
+    A neuron that is reset to zero loses charge at every spike. Times tell the readout what was lost, not the next
+    layer, which lives on the spikes alone: a threshold that is good for times would starve it.
+
+    Parameters
+    ----------
+    config : ConversionConfig
+        Choices of the conversion.
+    last : bool
+        Whether it is the last layer.
+
+    Returns
+    -------
+    Rule
+        The rule.
+    """
+    if config.reset == "zero":
+        return replace(LAST, read_by=config.readout) if last else HIDDEN
+    if last:
+        return LAST if config.readout == "counts" else LAST_BY_TIMES
+    return replace(HIDDEN, read_by=config.readout)
 
 
 @dataclass(frozen=True)
@@ -119,7 +149,7 @@ class Target:
     ordinary : ndarray of bool, shape (n_presentations,), or None
         Which presentations are like those that the network will see: the cosine is taken over these. None for all.
     rule : Rule
-        How a threshold is chosen if the layer votes.
+        How a threshold is chosen: what spikes are read by, and what is given up for what if the layer votes.
     """
 
     activity: Array
