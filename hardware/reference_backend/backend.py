@@ -108,8 +108,7 @@ class ReferenceBackend(Backend):
         """Choose what simulates and writes a chunk: compiled code for large fixed-point runs, NumPy for all else."""
         steps = header.n_images * header.n_hypotheses * header.n_time_steps
         large = steps * sum(header.layers.values()) >= COMPILED_FROM
-        single = header.max_spikes_per_step == 1
-        if fixed is not None and single and within_32_bits(fixed) and not header.states and (large or early_exit):
+        if fixed is not None and within_32_bits(fixed) and not header.states and (large or early_exit):
             from ff2neuro.hardware.reference_backend.compiled_chain import CompiledChain, available_threads
 
             compiled = CompiledChain(fixed, self._threads or available_threads())

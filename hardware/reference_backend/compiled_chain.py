@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class CompiledChain:
 
     def __init__(self, layers: tuple[FixedPointLayer, ...], n_threads: int) -> None:
         self._first = FirstLayer(layers[0])
-        self._others = [CompiledLayer(layer) for layer in layers[1:]]
+        self._others = [CompiledLayer(layer, before.neurons.max_spikes_per_step) for before, layer in pairwise(layers)]
         self._n_threads = n_threads
 
     def run(

@@ -39,14 +39,17 @@ class CompiledLayer:
     ----------
     layer : FixedPointLayer
         Its weights and neurons.
+    spikes_per_step : int
+        How many spikes a source can send in one step.
     """
 
-    def __init__(self, layer: FixedPointLayer) -> None:
+    def __init__(self, layer: FixedPointLayer, spikes_per_step: int = 1) -> None:
         self.name = layer.name
         self.n_neurons = int(layer.weight.shape[0])
         self._layer = layer
         self._parameters = kernel_parameters(layer.neurons)
-        self._fan_out = _fan_out(layer.weight)
+        self._fan_out = _fan_out(layer.weight) if spikes_per_step <= LARGEST_GRADED else None
+        self._at_once = within_16_bits(spikes_per_step) if 1 < spikes_per_step <= LARGEST_GRADED else 0
         self._scratch = threading.local()
 
     def rest(self, n_presentations: int) -> Array:
@@ -74,7 +77,7 @@ class CompiledLayer:
         """
         spikes = self._no_spikes(*activity.shape[:2])
         if self._fan_out is not None:
-            propagate(activity, self._fan_out, self._parameters, state, running, spikes)
+            propagate(activity, self._fan_out, self._at_once, self._parameters, state, running, spikes)
         else:
             sources = activity[..., : self._layer.weight.shape[1]]
             integrate(self._in_lanes(self._currents(sources)), self._parameters, state, running, spikes)
@@ -186,7 +189,7 @@ class FirstLayer(CompiledLayer):
             return spikes
         small = np.ascontiguousarray(events, dtype=np.uint8)
         if largest <= 1 and events.shape[1] == 1 and self._unlimited and counts.size == 0:
-            propagate(small[:, 0], self._fan_out, self._parameters, state, running, spikes)
+            propagate(small[:, 0], self._fan_out, self._at_once, self._parameters, state, running, spikes)
             return spikes
         shared = shared_channels(small)
         channels = np.flatnonzero(shared), np.flatnonzero(~shared)

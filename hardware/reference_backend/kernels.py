@@ -101,6 +101,37 @@ def _fire_leaky(u: Array, v: Array, current: Array, parameters: KernelParameters
 
 
 @compiled
+def _fire_several(u: Array, v: Array, current: Array, parameters: KernelParameters, spikes: Array) -> None:
+    """As `_fire_leaky`, with a spike for every threshold that a potential exceeds, up to `parameters.most`."""
+    threshold, bias, most = parameters.threshold, parameters.bias, np.int32(parameters.most)
+    for t in range(spikes.shape[0]):
+        row = spikes[t]
+        for j in range(v.size):
+            u[j] = _decayed(u[j], parameters.syn_leak) + current[j] * _SCALE
+            # Once around, as Lava does.
+            if u[j] > _LIMIT:
+                u[j] -= 2 * _LIMIT
+            elif u[j] <= -_LIMIT:
+                u[j] += 2 * _LIMIT
+            potential = _decayed(v[j], parameters.mem_leak) + bias[j] + u[j]
+            potential = min(max(potential, _LOWEST), _HIGHEST)
+            several = min((potential - 1) // threshold[j], most) if potential > threshold[j] else 0
+            v[j] = potential - several * threshold[j]
+            row[j] = several
+
+
+@inlined
+def _advance(u: Array, v: Array, current: Array, parameters: KernelParameters, spikes: Array) -> None:
+    """Run a population for as many steps as `spikes` has rows, all with the same current."""
+    if parameters.most > 1:
+        _fire_several(u, v, current, parameters, spikes)
+    elif parameters.plain:
+        _fire(v, current, parameters.threshold, parameters.subtract, spikes)
+    else:
+        _fire_leaky(u, v, current, parameters, spikes)
+
+
+@compiled
 def _count_regular(current: Array, threshold: Array, n_time_steps: int, counts: Array) -> None:
     """Count the spikes of leak-free neurons that reset to zero under a constant current: one every so many steps."""
     for j in range(counts.size):
@@ -231,7 +262,6 @@ def present(
     """
     n_hypotheses = events.shape[1]
     current = np.empty_like(parameters.v_init)
-    threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
     common = np.empty((events.shape[2], current.size), dtype=np.int32)
     short = np.empty(current.size, dtype=np.int16)
     n_repeats = spikes.shape[1] // events.shape[2]
@@ -252,11 +282,9 @@ def present(
                     extreme = max(extreme, np.int32(abs(current[j])))
                 rows = spikes[p, t : t + n_repeats]
                 if counts.size > 0:
-                    _count_regular(current, threshold, n_repeats, counts[p])
-                elif plain:
-                    _fire(state[1, p], current, threshold, subtract, rows)
+                    _count_regular(current, parameters.threshold, n_repeats, counts[p])
                 else:
-                    _fire_leaky(state[0, p], state[1, p], current, parameters, rows)
+                    _advance(state[0, p], state[1, p], current, parameters, rows)
         largest[i] = extreme
 
 
@@ -273,22 +301,23 @@ def integrate(currents: Array, parameters: KernelParameters, state: Array, runni
     state, running, spikes : ndarray
         As in `present`.
     """
-    threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
     n_repeats = spikes.shape[1] // currents.shape[1]
     for p in range(spikes.shape[0]):
         if not running[p]:
             continue
         for t in range(currents.shape[1]):
-            rows = spikes[p, t : t + n_repeats]
-            if plain:
-                _fire(state[1, p], currents[p, t], threshold, subtract, rows)
-            else:
-                _fire_leaky(state[0, p], state[1, p], currents[p, t], parameters, rows)
+            _advance(state[0, p], state[1, p], currents[p, t], parameters, spikes[p, t : t + n_repeats])
 
 
 @compiled
 def propagate(
-    events: Array, fan_out: Array, parameters: KernelParameters, state: Array, running: Array, spikes: Array
+    events: Array,
+    fan_out: Array,
+    at_once: int,
+    parameters: KernelParameters,
+    state: Array,
+    running: Array,
+    spikes: Array,
 ) -> None:
     """Run a population on the events of the one before it.
 
@@ -298,26 +327,27 @@ def propagate(
         1 where a source is active, 0 where it is silent; with one time step they are the same at every step.
     fan_out : ndarray of int8, shape (n_sources, n_lanes)
         Weights, those of one source side by side.
+    at_once : int
+        0; or, where sources send up to `LARGEST_GRADED` spikes in a step, as for `present`.
     parameters : KernelParameters
         The population.
     state, running, spikes : ndarray
         As in `present`.
     """
     current = np.empty_like(parameters.v_init)
-    threshold, subtract, plain = parameters.threshold, parameters.subtract, parameters.plain
-    active = np.empty(fan_out.shape[0] + 1, dtype=np.int64)
+    active, sources = np.empty(fan_out.shape[0] + 1, dtype=np.int64), np.arange(fan_out.shape[0])
     short = np.empty(current.size, dtype=np.int16)
     n_repeats = spikes.shape[1] // events.shape[1]
     for p in range(spikes.shape[0]):
         if not running[p]:
             continue
         for t in range(events.shape[1]):
-            _arrive(events[p, t], fan_out, current, active, short)
-            rows = spikes[p, t : t + n_repeats]
-            if plain:
-                _fire(state[1, p], current, threshold, subtract, rows)
+            if at_once:
+                current[:] = 0
+                _arrive_graded(events[p, t], sources, fan_out, at_once, current, active, short)
             else:
-                _fire_leaky(state[0, p], state[1, p], current, parameters, rows)
+                _arrive(events[p, t], fan_out, current, active, short)
+            _advance(state[0, p], state[1, p], current, parameters, spikes[p, t : t + n_repeats])
 
 
 @compiled
@@ -327,7 +357,7 @@ def count(spikes: Array, running: Array, counts: Array) -> None:
     Parameters
     ----------
     spikes : ndarray of uint8, shape (n_presentations, n_time_steps, n_lanes)
-        1 where a neuron spikes.
+        How often each neuron spikes.
     running : ndarray of bool, shape (n_presentations,)
         Presentations to count.
     counts : ndarray of uint16, shape (n_presentations, n_neurons)

@@ -18,7 +18,8 @@ LANES = 32
 class KernelParameters(NamedTuple):
     """A population as compiled code takes it; all arrays are int32 of shape (n_lanes,), in units of 1/64.
 
-    n_lanes is n_neurons filled up by `in_lanes`. `plain` says that u is the input of the step and v has no leak.
+    n_lanes is n_neurons filled up by `in_lanes`. `plain` says that u is the input of the step and v has no leak, `most`
+    how many spikes a neuron can send in one step.
     """
 
     threshold: Array
@@ -28,6 +29,7 @@ class KernelParameters(NamedTuple):
     syn_leak: int
     subtract: bool
     plain: bool
+    most: int
 
 
 def in_lanes(n_neurons: int) -> int:
@@ -73,6 +75,7 @@ def kernel_parameters(neurons: FixedPointNeurons) -> KernelParameters:
         syn_leak=neurons.syn_leak,
         subtract=neurons.reset == "subtract",
         plain=neurons.plain,
+        most=neurons.max_spikes_per_step,
     )
 
 

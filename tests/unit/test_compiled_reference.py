@@ -104,6 +104,20 @@ def test_every_neuron_gives_the_same_bits(rng, weights, reset, leaks):
     assert_same_bits(layers, draw(rng, "binary"))
 
 
+@pytest.mark.parametrize("kind", ["binary", "graded, constant", "beyond the event loop"])
+@pytest.mark.parametrize("leaks", [(0, 4096), (100, 900)])
+@pytest.mark.parametrize("most", [2, 15, 63, 64, 255])
+def test_several_spikes_in_a_step_give_the_same_bits(rng, weights, most, leaks, kind):
+    """Of sources too whose events fit the compiled loops, and of those that do not."""
+    parameters = {"mem_leak": leaks[0], "syn_leak": leaks[1], "reset": "subtract", "max_spikes_per_step": most}
+    layers = (
+        layer("a", weights[0], 10, v_init=rng.integers(0, 10, 21) * 64, **parameters),
+        layer("b", weights[1] // 16, 3, bias=rng.integers(-200, 200, 13), **parameters),
+    )
+    assert max(spikes.max() for spikes in expected(layers, draw(rng, kind)).values()) == most
+    assert_same_bits(layers, draw(rng, kind))
+
+
 def test_potentials_are_clipped_alike(rng):
     """Strongly negative potentials reach the lower end of 24 bits and stay there."""
     weight = np.full((4, 33), -120)
