@@ -26,6 +26,8 @@ Array = npt.NDArray[Any]
 CURRENT_MARGIN = 1.5
 #: Room that rounding to a coarser scale needs.
 CURRENT_HEADROOM = 1.02
+#: How much coarser than needed weights may be so that several spikes in a step fit that range: a bit less.
+WASTE_FOR_SEVERAL = 2
 #: Spike rate of a full pixel under regular and Bernoulli coding.
 FULL_RATE = 1.0
 
@@ -167,16 +169,17 @@ def _quantise(
     assert config.weight_bits is not None
     codes, scale = quantise_layer(weight, config.weight_bits, name, config.weight_scale)
     largest = np.abs(_currents(events, codes)).max(axis=(0, 1)) * CURRENT_MARGIN
+    # No weight is clipped at this scale; a coarser one would waste codes.
+    coarsest = np.abs(weight).max() / largest_code(config.weight_bits)
     if spikes_per_step is not None and spikes_per_step > 1:
-        # What could come at most, rather than what came: several spikes in a step are rare on calibration data.
+        # What could come at most, rather than what came: as many spikes are rare on calibration data.
         largest = largest_currents(codes, spikes_per_step)
+        coarsest *= WASTE_FOR_SEVERAL
     if config.weight_scale == "layer":
         largest = np.full_like(largest, largest.max())
     excess = largest * CURRENT_HEADROOM / CURRENT_LIMIT
     if (excess > 1).any():
-        # No weight is clipped at this scale; a coarser one would waste codes.
-        unclipped = np.abs(weight).max() / largest_code(config.weight_bits)
-        scale = np.minimum(scale * np.maximum(1.0, excess), unclipped)
+        scale = np.minimum(scale * np.maximum(1.0, excess), coarsest)
         codes = codes_at(weight, scale[:, None], config.weight_bits)
     return codes, scale
 

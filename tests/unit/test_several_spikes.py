@@ -1,5 +1,7 @@
 """Neurons that can send several spikes in one step: the rule, what is recorded, converted, written and refused."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -265,14 +267,20 @@ def test_an_early_exit_is_refused(network, images):
 
 
 def test_hidden_currents_that_could_wrap_around_are_kept_in_range(network, images):
-    """A coarser scale where that is enough: its largest current fits Lava's, and the notes say what it cost."""
-    strong = convert(network, images, ConversionConfig(n_time_steps=4, reset="subtract", max_spikes_per_step=120))
-    fine = convert(network, images, SEVERAL)
-    assert np.abs(strong.layers[1].weight).max() <= np.abs(fine.layers[1].weight).max()
-    sums = [np.maximum(sign * strong.layers[1].weight, 0).sum(axis=1).max() for sign in (1, -1)]
-    assert 120 * max(sums) < 2**17
+    """A coarser scale where that is enough, and no more than a bit: its largest current fits Lava's."""
+
+    def converted(most):
+        return convert(network, images, replace(SEVERAL, max_spikes_per_step=most)).layers[1].weight
+
+    strong, fine = converted(255), converted(7)
+    assert 64 <= np.abs(strong).max() < np.abs(fine).max()
+    assert 255 * max(np.maximum(sign * strong, 0).sum(axis=1).max() for sign in (1, -1)) < 2**17
+
+
+def test_hidden_currents_far_beyond_the_range_are_refused(network, images):
+    wide = replace(network, weights=(np.tile(network.weights[0], (9, 1)), np.tile(network.weights[1], (1, 9))))
     with pytest.raises(RangeError, match=r"layer 1: the layer before can give .* or --max-spikes-per-step"):
-        convert(network, images, ConversionConfig(n_time_steps=4, reset="subtract", max_spikes_per_step=255))
+        convert(wide, images, replace(SEVERAL, max_spikes_per_step=255))
 
 
 def test_machines_are_told_what_they_cannot_hold(network, images):
