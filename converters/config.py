@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ff2neuro.converters.quantisation import WeightScale, largest_code
-from ff2neuro.dynamics import DECAY_UNITY, Reset, require_spikes_per_step
+from ff2neuro.dynamics import DECAY_UNITY, Reset
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.networks import InputCoding
 from ff2neuro.networks.activity_table import MOST_STEPS
+from ff2neuro.spike_numbers import require_spikes_per_step
 
 __all__ = ["ConversionConfig", "Neuron", "Readout"]
 
@@ -94,7 +95,7 @@ class ConversionConfig:
             )
         self._check_names()
         self._check_leak()
-        require_spikes_per_step(self.max_spikes_per_step, self.reset)
+        require_spikes_per_step(self.max_spikes_per_step, self.reset, self.n_time_steps)
         if self.max_spikes_per_step > 1 and self.readout != "counts":
             raise ConfigurationError(
                 f"neurons are to send up to {self.max_spikes_per_step} spikes in a step, whose times say no more than "

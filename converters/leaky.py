@@ -18,6 +18,7 @@ from ff2neuro.converters.target import mean_cosine
 from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, FixedPointNeurons, FloatNeurons, Neurons, simulate
 from ff2neuro.errors import DatasetError, NetworkError, RangeError
 from ff2neuro.networks import SpikingLayer, SpikingNetwork
+from ff2neuro.spike_numbers import largest_currents
 
 __all__ = ["quantise_network"]
 
@@ -121,11 +122,11 @@ def _check_layer(index: int, layer: SpikingLayer) -> None:
 
 
 def _check_range(index: int, codes: Array) -> None:
-    largest = float(np.abs(codes).sum(axis=1).max())
+    largest = float(largest_currents(codes).max())
     if largest >= CURRENT_LIMIT:
         raise RangeError(
-            f"layer {index}: the absolute weights of a neuron sum to {largest:.0f}; Lava's currents wrap around at "
-            f"{CURRENT_LIMIT}: use fewer --weight-bits"
+            f"layer {index}: spikes can give a neuron a current of {largest:.0f} in one step; Lava's currents wrap "
+            f"around at {CURRENT_LIMIT}: use fewer --weight-bits"
         )
 
 

@@ -21,6 +21,7 @@ from ff2neuro.errors import FileFormatError, NetworkError, RangeError
 from ff2neuro.files import Tree, hdf5_bytes, open_hdf5, read_tree, write_bytes
 from ff2neuro.networks import SpikingLayer, SpikingNetwork
 from ff2neuro.networks.spiking import require_known_readout
+from ff2neuro.spike_numbers import largest_currents
 
 __all__ = ["loading_call", "read_netx", "write_netx"]
 
@@ -154,11 +155,11 @@ def _require_expressible(index: int, layer: SpikingLayer) -> None:
 
 def _require_current_range(index: int, layer: SpikingLayer) -> None:
     """Refuse weights whose sum over spikes could overflow Lava's current; graded input was checked on images."""
-    sums = np.abs(layer.weight).sum(axis=1)
-    if sums.max() >= CURRENT_LIMIT:
+    currents = largest_currents(layer.weight)
+    if currents.max() >= CURRENT_LIMIT:
         raise RangeError(
-            f"layer {index}: the absolute weights of neuron {int(sums.argmax())} sum to {sums.max():.0f}; Lava's "
-            f"currents wrap around at {CURRENT_LIMIT}: export with fewer --weight-bits"
+            f"layer {index}: spikes can give neuron {int(currents.argmax())} a current of {currents.max():.0f} in one "
+            f"step; Lava's currents wrap around at {CURRENT_LIMIT}: export with fewer --weight-bits"
         )
 
 

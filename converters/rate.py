@@ -14,9 +14,10 @@ from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.presentations import present
 from ff2neuro.converters.quantisation import codes_at, largest_code, quantise_layer
 from ff2neuro.converters.target import Target
-from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, largest_currents
+from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY
 from ff2neuro.errors import DatasetError, RangeError
 from ff2neuro.networks import AnalogNetwork, InputCode, SpikingLayer, SpikingNetwork
+from ff2neuro.spike_numbers import largest_currents
 
 __all__ = ["ConversionConfig", "convert", "sweep"]
 

@@ -25,18 +25,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.errors import ConfigurationError
-
 __all__ = [
     "CURRENT_LIMIT",
-    "MOST_SPIKES_PER_STEP",
     "FixedPointNeurons",
     "FloatNeurons",
     "Neurons",
     "Reset",
     "State",
-    "largest_currents",
-    "require_spikes_per_step",
     "simulate",
     "spike_counts",
     "spike_times",
@@ -54,8 +49,6 @@ STATE_LIMIT = 2**23
 CURRENT_LIMIT = STATE_LIMIT // STATE_SCALE
 #: Denominator of Lava's 12-bit decays.
 DECAY_UNITY = 4096
-#: Spikes that a neuron can send in one step at most: what a byte holds, as in Lava's 8-bit messages.
-MOST_SPIKES_PER_STEP = 255
 
 
 @dataclass
@@ -240,52 +233,6 @@ class FixedPointNeurons:
         return spikes
 
 
-def require_spikes_per_step(most: int, reset: Reset) -> None:
-    """Refuse a number of spikes in a step that neurons cannot send.
-
-    Parameters
-    ----------
-    most : int
-        How many spikes a neuron can send in one step.
-    reset : {"zero", "subtract"}
-        What a spike does to the membrane potential.
-
-    Raises
-    ------
-    ConfigurationError
-        If it is beyond 1 to `MOST_SPIKES_PER_STEP`, or above 1 with reset to zero: nothing is left for a second spike.
-    """
-    if not 1 <= most <= MOST_SPIKES_PER_STEP:
-        raise ConfigurationError(
-            f"neurons are to send up to {most} spikes in a step; the number must lie in 1..{MOST_SPIKES_PER_STEP}"
-        )
-    if most > 1 and reset != "subtract":
-        raise ConfigurationError(
-            f"neurons are to send up to {most} spikes in a step, and are reset to {reset}, which leaves nothing for a "
-            "second one: use --reset subtract"
-        )
-
-
-def largest_currents(weight: Array, spikes_per_step: int = 1) -> Array:
-    """Return the largest magnitude of the current that spikes can give to each neuron in one step.
-
-    Parameters
-    ----------
-    weight : ndarray of shape (n_neurons, n_sources)
-        Weights.
-    spikes_per_step : int
-        How many spikes a source can send in one step.
-
-    Returns
-    -------
-    ndarray of shape (n_neurons,)
-        The sum of the weights above 0, or of those below, whichever is larger in magnitude, times the spikes.
-    """
-    excitation, inhibition = (np.maximum(sign * weight, 0).sum(axis=1) for sign in (1, -1))
-    largest: Array = spikes_per_step * np.maximum(excitation, inhibition)
-    return largest
-
-
 def simulate(neurons: Neurons, currents: Array, n_time_steps: int, trace: list[State] | None = None) -> Spikes:
     """Run a population over whole presentations.
 
@@ -359,7 +306,7 @@ def spike_times(neurons: Neurons, currents: Array, n_time_steps: int) -> tuple[A
     counts, last = np.zeros((2, currents.shape[0], neurons.n_neurons), dtype=np.int32)
     for step, (_, fired) in enumerate(_steps(neurons, currents, n_time_steps), start=1):
         counts += fired
-        np.copyto(last, step, where=fired > 0)
+        np.copyto(last, step, where=fired.astype(np.bool_, copy=False))
     return counts, last
 
 
@@ -372,8 +319,11 @@ def _steps(neurons: Neurons, currents: Array, n_time_steps: int) -> Iterator[tup
 
 def _send_several(v: Array, threshold: Array, most: int) -> npt.NDArray[np.uint8]:
     """Return how often potentials exceed their thresholds, up to a limit, and subtract as many thresholds in place."""
-    # The quotient of integers of 24 bits is exact to 53 bits, so that rounding cannot carry it past an integer.
-    spikes: Array = np.clip(np.ceil(np.divide(v, threshold, dtype=np.float64)) - 1, 0, most)
+    spikes: Array = np.ceil(np.divide(v, threshold, dtype=np.float64)) - 1
+    # The quotient of integers of 24 bits is exact to 53 bits; that of other numbers may be rounded past an integer.
+    spikes += v > (spikes + 1) * threshold
+    spikes -= v <= spikes * threshold
+    spikes = np.clip(spikes, 0, most)
     v -= (spikes * threshold).astype(v.dtype)
     sent: npt.NDArray[np.uint8] = spikes.astype(np.uint8)
     return sent

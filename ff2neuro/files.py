@@ -213,7 +213,16 @@ def open_hdf5(path: Path, what: str, advice: str = "write it anew") -> Iterator[
     with file:
         try:
             yield file
-        except (OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError) as error:
+        except (
+            OSError,
+            LookupError,
+            ArithmeticError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            MemoryError,
+        ) as error:
             if isinstance(error, (OutputError, FileFormatError)) or type(error).__module__.startswith("ff2neuro"):
                 raise
             raise FileFormatError(f"{what} {path} is damaged or incomplete: {error}; {advice}") from error

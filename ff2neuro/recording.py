@@ -75,7 +75,7 @@ class Recording:
             return cls(h5py.File(path, "r"))
         except FileFormatError:
             raise
-        except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (OSError, LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(f"recording {path} cannot be read: damaged, truncated or of another kind") from error
 
     @property

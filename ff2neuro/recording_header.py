@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import h5py
+import numpy as np
 
-from ff2neuro.errors import ConfigurationError, FileFormatError
+from ff2neuro.dynamics import Reset
+from ff2neuro.errors import FileFormatError
 from ff2neuro.inputs import DIGEST_BYTES
+from ff2neuro.spike_numbers import MOST_SPIKES_PER_STEP, require_spikes_per_step
 
 __all__ = ["Kind", "RecordingHeader", "dataset_shapes", "read_header", "write_header"]
 
 Kind = Literal["counts", "spikes"]
 
 FORMAT = "ff2neuro-recording"
-#: What the two bytes of a count hold.
-LARGEST_COUNT = 65535
 #: Formats: what all versions of this package can read, with an early exit, and with several spikes in a step.
 FORMAT_VERSION_WHOLE, FORMAT_VERSION_EARLY_EXIT, FORMAT_VERSION = 1, 2, 3
 
@@ -48,7 +49,7 @@ class RecordingHeader:
     Raises
     ------
     ConfigurationError
-        If counts could exceed 65535, which is all that a recording holds.
+        If a neuron cannot send so many spikes, or counts could exceed what a recording holds.
     """
 
     layers: Mapping[str, int]
@@ -65,11 +66,8 @@ class RecordingHeader:
     max_spikes_per_step: int = 1
 
     def __post_init__(self) -> None:
-        if self.largest_count > LARGEST_COUNT:
-            raise ConfigurationError(
-                f"{self.max_spikes_per_step} spikes in each of {self.n_time_steps} steps make counts of up to "
-                f"{self.largest_count}; a recording holds {LARGEST_COUNT}: use fewer --steps or --max-spikes-per-step"
-            )
+        reset: Reset = "subtract" if self.max_spikes_per_step != 1 else "zero"
+        require_spikes_per_step(self.max_spikes_per_step, reset, self.n_time_steps)
 
     @property
     def largest_count(self) -> int:
@@ -125,7 +123,7 @@ def read_header(file: h5py.File) -> RecordingHeader:
         dt=float(file.attrs["dt"]),
         states=bool(file.attrs["states"]),
         early_exit="steps" in file,
-        max_spikes_per_step=int(file.attrs.get("max_spikes_per_step", 1)),
+        max_spikes_per_step=_spikes_per_step(file, version),
     )
     _check_shapes(file, header)
     return header
@@ -153,6 +151,19 @@ def dataset_shapes(header: RecordingHeader) -> dict[str, tuple[int, ...]]:
         if header.states:
             shapes |= {f"layers/{name}/{variable}": in_every_step for variable in ("u", "v")}
     return shapes
+
+
+def _spikes_per_step(file: h5py.File, version: int) -> int:
+    """How many spikes a neuron could send in one step, which recordings of the newest format say, and no others."""
+    told = file.attrs.get("max_spikes_per_step")
+    if version != FORMAT_VERSION and told is None:
+        return 1
+    if version == FORMAT_VERSION and isinstance(told, np.integer) and 1 < told <= MOST_SPIKES_PER_STEP:
+        return int(told)
+    raise FileFormatError(
+        f"recording {file.filename} is damaged: it has format {version} and max_spikes_per_step {told}; make it again "
+        "with `ff2neuro run`"
+    )
 
 
 def _check_shapes(file: h5py.File, header: RecordingHeader) -> None:

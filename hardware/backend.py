@@ -12,12 +12,13 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import Reset, require_spikes_per_step
+from ff2neuro.dynamics import Reset
 from ff2neuro.errors import ConfigurationError
 from ff2neuro.hardware.early_exit import ScoreBounds
 from ff2neuro.hardware.plugins import load_plugin, origin_of, plugin_names, plugins_named
 from ff2neuro.inputs import InputSource
 from ff2neuro.recording import Kind, Recording, RecordingHeader
+from ff2neuro.spike_numbers import require_spikes_per_step
 
 __all__ = ["Backend", "RunConfig", "available_backends", "get_backend"]
 

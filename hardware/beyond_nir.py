@@ -53,6 +53,11 @@ def _sending(layer: ChainLayer, most: int) -> ChainLayer:
     """Return a layer whose neurons send up to so many spikes in a step; those without a threshold send none."""
     if most == 1 or not layer.spiking:
         return layer
+    if layer.neurons.v_threshold.min() <= 0:
+        raise GraphError(
+            f"node {layer.name!r} has a v_threshold of {layer.neurons.v_threshold.min():g}, which subtracted as often "
+            "as it is exceeded has no end; several spikes in a step take thresholds above 0"
+        )
     return replace(layer, neurons=replace(layer.neurons, max_spikes_per_step=most))
 
 

@@ -167,6 +167,12 @@ def count_activity(chain: Chain, recording: Recording) -> Activity:
             f"the recording has layers {dict(header.layers)}, the graph {chain.layer_sizes}; "
             "record this graph: ff2neuro run FILE.nir --out RECORDING.h5"
         )
+    most = max(layer.neurons.max_spikes_per_step for layer in chain.layers)
+    if header.max_spikes_per_step != most:
+        raise GraphError(
+            f"neurons of the recording send up to {header.max_spikes_per_step} spikes in a step, those of the graph "
+            f"{most}; record this graph: ff2neuro run FILE.nir --out RECORDING.h5"
+        )
     n_presentations = header.n_images * header.n_hypotheses
     if n_presentations == 0:
         raise ConfigurationError("the recording holds no presentation, so there are no operations to count")

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, STATE_SCALE, FixedPointNeurons, largest_currents
+from ff2neuro.dynamics import CURRENT_LIMIT, DECAY_UNITY, STATE_SCALE, FixedPointNeurons
 from ff2neuro.errors import GraphError, RangeError
 from ff2neuro.hardware.chain import Chain, ChainLayer
+from ff2neuro.spike_numbers import largest_currents
 
 __all__ = [
     "FixedPointLayer",
@@ -190,7 +191,7 @@ def _obstacle(layer: ChainLayer) -> str | None:
     if neurons.v_threshold.min() < 0:
         return "v_threshold is negative"
     if neurons.max_spikes_per_step > 1 and neurons.v_threshold.min() < 1:
-        return "v_threshold is below 1, where a neuron that may send several spikes in a step would not come to rest"
+        return "v_threshold is below 1, of which a spike subtracts nothing, so that several in a step have no end"
     if np.any(neurons.v_reset) or np.any(neurons.leak):
         return "v_reset or v_leak is not 0"
     if not _integral(neurons.v_init * STATE_SCALE):

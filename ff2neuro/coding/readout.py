@@ -102,7 +102,7 @@ def latents_of_spikes(network: SpikingNetwork, spikes: Sequence[Array]) -> list[
     network : SpikingNetwork
         Network that was run.
     spikes : sequence of ndarray of shape (..., n_time_steps, n_neurons)
-        Zeros and ones of all its layers.
+        Numbers of spikes of all its layers: zeros and ones unless a neuron can send several in a step.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ff2neuro.dynamics import Reset
-from ff2neuro.errors import DatasetError, FileFormatError, NetworkError
+from ff2neuro.errors import ConfigurationError, DatasetError, FileFormatError, NetworkError
 from ff2neuro.files import Tree
 from ff2neuro.networks.activity_table import ActivityTable
 from ff2neuro.networks.goodness import GoodnessHead
@@ -17,6 +17,7 @@ from ff2neuro.networks.input_code import InputCode
 from ff2neuro.networks.one_pass import OnePassHead
 from ff2neuro.networks.spiking_layer import SpikingLayer
 from ff2neuro.networks.trace import Trace
+from ff2neuro.spike_numbers import require_spikes_per_step
 
 __all__ = ["SpikingNetwork", "require_known_readout"]
 
@@ -86,11 +87,25 @@ class SpikingNetwork:
             if layer.table is not None and (self.trace is not None or layer.table.n_time_steps != self.n_time_steps):
                 read = f"for {layer.table.n_time_steps} time steps" if self.trace is None else "beside an output trace"
                 raise NetworkError(f"layer {index} has a table of activity {read}; export the network again")
+        self._check_spikes_per_step()
         if max(self.head.voting_layers) >= len(self.layers):
             raise NetworkError(f"layer {max(self.head.voting_layers)} is to vote; there are {len(self.layers)} layers")
         if self.one_pass is not None:
             codes = self.input_code.label_codes
             self.one_pass.check_fits([layer.n_neurons for layer in self.layers], codes.n_classes, codes.length)
+
+    def _check_spikes_per_step(self) -> None:
+        most = {layer.max_spikes_per_step for layer in self.layers}
+        if len(most) > 1:
+            raise NetworkError(
+                f"neurons of different layers send up to {sorted(most)} spikes in a step; take one number"
+            )
+        try:
+            require_spikes_per_step(self.max_spikes_per_step, self.reset, self.n_time_steps)
+        except ConfigurationError as error:
+            raise NetworkError(str(error)) from error
+        if self.max_spikes_per_step > 1 and self.trace is not None:
+            raise NetworkError("an output trace takes neurons that send one spike in a step")
 
     @property
     def needs_bins(self) -> bool:
@@ -195,7 +210,7 @@ class SpikingNetwork:
     @classmethod
     def from_readout_tree(cls, tree: Tree, weights: list[Array], v_thresholds: list[Array]) -> "SpikingNetwork":
         """Build a network from a NIR file's ``ff2neuro`` group and the parameters of its nodes."""
-        v_init = tree.get("v_init") or {}
+        v_init, most = tree.get("v_init") or {}, tree.get("max_spikes_per_step")
         tables = _tables(tree, len(weights))
         layers = tuple(
             SpikingLayer(
@@ -206,7 +221,7 @@ class SpikingNetwork:
                 gain=float(gain),
                 v_init=v_init.get(str(index), 0.0),
                 table=tables[index],
-                max_spikes_per_step=int(tree.get("max_spikes_per_step") or 1),
+                max_spikes_per_step=1 if most is None else most,
             )
             for index, (weight, v_threshold, leak, gain) in enumerate(
                 zip(weights, v_thresholds, tree["leaks"], tree["gains"], strict=True)

@@ -7,10 +7,11 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ff2neuro.dynamics import Reset, require_spikes_per_step
+from ff2neuro.dynamics import Reset
 from ff2neuro.errors import ConfigurationError, NetworkError
 from ff2neuro.files import readonly
 from ff2neuro.networks.activity_table import LARGEST_ACTIVITY, ActivityTable
+from ff2neuro.spike_numbers import require_spikes_per_step
 
 __all__ = ["SpikingLayer"]
 
@@ -89,8 +90,9 @@ class SpikingLayer:
             require_spikes_per_step(self.max_spikes_per_step, self.reset)
         except ConfigurationError as error:
             raise NetworkError(str(error)) from error
-        if self.max_spikes_per_step > 1 and self.table is not None:
-            raise NetworkError("a table of activity by the times of spikes takes neurons that send one in a step")
+        if self.max_spikes_per_step > 1 and (self.table is not None or self.winners):
+            what = "a limit on winners" if self.winners else "a table of activity by the times of spikes"
+            raise NetworkError(f"{what} takes neurons that send one spike in a step, not {self.max_spikes_per_step}")
 
     @property
     def n_neurons(self) -> int:

@@ -124,6 +124,7 @@ def validate(
         replay=replayed,
         backend=BackendFigures(header.backend, header.backend_version, header.arithmetic),
         n_time_steps=header.n_time_steps,
+        max_spikes_per_step=header.max_spikes_per_step,
         synops_per_sample=synaptic_operations(spiking, int(n_events.sum()), n_spikes) / n_samples,
         thresholds=thresholds,
         checks=gate(thresholds, drop, agreement, layers, replayed, len(faults)),

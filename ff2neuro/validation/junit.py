@@ -34,6 +34,7 @@ def render_junit(verdict: Verdict) -> str:
         ("backend", f"{verdict.backend.name} {verdict.backend.version}"),
         ("n_samples", verdict.n_samples),
         ("n_time_steps", verdict.n_time_steps),
+        ("max_spikes_per_step", verdict.max_spikes_per_step),
         ("analog.accuracy", verdict.analog.accuracy),
         ("spiking.accuracy", verdict.spiking.accuracy),
     ):

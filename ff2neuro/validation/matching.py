@@ -71,13 +71,15 @@ def require_recording(spiking: SpikingNetwork, recording: Recording) -> None:
     Raises
     ------
     ConfigurationError
-        If layers, hypotheses or time steps differ, or spike counts are not enough; the message says which.
+        If layers, hypotheses, time steps or the most spikes in a step differ, or spike counts are not enough; the
+        message says which.
     """
     header = recording.header
     for what, recorded, expected in (
         ("layers of neurons", _list(header.layers.values()), _list(widths(spiking))),
         ("label hypotheses", header.n_hypotheses, spiking.input_code.label_codes.n_classes),
         ("time steps", header.n_time_steps, spiking.n_time_steps),
+        ("most spikes in a step", header.max_spikes_per_step, spiking.max_spikes_per_step),
     ):
         if recorded != expected:
             raise ConfigurationError(

@@ -36,7 +36,7 @@ class FirstDifference:
     neuron : int
         The neuron.
     first, second : int
-        What the two recordings hold there: spikes (0 or 1), or counts.
+        What the two recordings hold there: spikes in a step, or counts.
     """
 
     image: int

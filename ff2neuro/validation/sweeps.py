@@ -15,7 +15,7 @@ from ff2neuro.coding import encode, input_energy, scores_of_latents
 from ff2neuro.converters.leaky import quantise_network
 from ff2neuro.converters.nir_graph import initial_potentials
 from ff2neuro.converters.rate import convert
-from ff2neuro.errors import GraphError, NetworkError, RangeError
+from ff2neuro.errors import ConfigurationError, GraphError, NetworkError, RangeError
 from ff2neuro.hardware.backend import Backend
 from ff2neuro.networks import SpikingNetwork, predict_from_scores
 from ff2neuro.progress import progress_bar
@@ -104,7 +104,7 @@ def run_sweep(
         for value in request.values:
             try:
                 points.append(_point(bench, request, value, spiking, calibration, seed))
-            except (RangeError, NetworkError, GraphError) as error:
+            except (ConfigurationError, RangeError, NetworkError, GraphError) as error:
                 points.append(SweepPoint(value, None, None, None, (), None, str(error)))
             progress.advance()
     return Sweep(request.parameter, len(chosen), tuple(points))

@@ -30,11 +30,7 @@ def render_text(verdict: Verdict) -> str:
     str
         Several lines, the verdict on the first.
     """
-    backend = verdict.backend
-    lines = [
-        f"{'PASSED' if verdict.passed else 'FAILED'}: {verdict.n_samples} images on {backend.name} {backend.version} "
-        f"({backend.arithmetic} arithmetic, {verdict.n_time_steps} time steps)"
-    ]
+    lines = [verdict.headline]
     lines += [f"  failed: {check}" for check in verdict.failed_checks]
     lines += [f"  {'fault' if finding in verdict.faults else 'note'}: {finding}" for finding in verdict.findings]
     lines += ["", *_accuracy(verdict), "", *_layers(verdict)]

@@ -132,6 +132,8 @@ class Verdict:
         Where the spikes come from.
     n_time_steps : int
         Length of a presentation.
+    max_spikes_per_step : int
+        How many spikes a neuron could send in one step.
     synops_per_sample : float
         Synaptic operations that an image costs over all its label hypotheses.
     thresholds : Thresholds
@@ -163,6 +165,7 @@ class Verdict:
     replay: SpikeComparison
     backend: BackendFigures
     n_time_steps: int
+    max_spikes_per_step: int
     synops_per_sample: float
     thresholds: Thresholds
     checks: tuple[Check, ...]
@@ -173,6 +176,15 @@ class Verdict:
     def passed(self) -> bool:
         """Whether every check holds."""
         return all(check.passed for check in self.checks)
+
+    @property
+    def headline(self) -> str:
+        """The outcome, and where it comes from, in one line."""
+        several = f", up to {self.max_spikes_per_step} spikes in each" if self.max_spikes_per_step > 1 else ""
+        return (
+            f"{'PASSED' if self.passed else 'FAILED'}: {self.n_samples} images on {self.backend.name} "
+            f"{self.backend.version} ({self.backend.arithmetic} arithmetic, {self.n_time_steps} time steps{several})"
+        )
 
     @property
     def model_name(self) -> str:

@@ -177,7 +177,7 @@ def _check_currents(layers: tuple[XyloLayer, ...], events: Array, most: int) -> 
             f"input events reach from {low} to {high}; Xylo takes {INPUT_RANGE[0]} to {INPUT_RANGE[1]}: scale them"
         )
     for index, layer in enumerate(layers):
-        largest = int(np.abs(layer.weight).sum(axis=1).max()) * (high if index == 0 else most)
+        largest = int(np.abs(layer.weight).sum(axis=1).max()) * (high if index == 0 else min(most, MOST_SPIKES))
         if largest * 2**layer.dash_syn > STATE_RANGE[1]:
             raise RangeError(
                 f"node {layer.name!r}: a synaptic current could reach {largest * 2**layer.dash_syn}; Xylo's hold "

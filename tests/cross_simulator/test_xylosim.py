@@ -222,6 +222,14 @@ def test_events_that_xylo_cannot_hold_are_refused(xylosim, weight, event, messag
         run(xylosim, graph, events)
 
 
+@pytest.mark.parametrize("most", [31, 255])
+def test_hidden_currents_are_bounded_by_the_most_spikes(xylosim, most):
+    """No more than Xylo sends, whatever the network could: 2 sources, 112 each, 31 times, kept for 8 steps."""
+    hidden = np.full((2, 2), 112), neurons(LARGE, syn=3, gain=7)
+    with pytest.raises(RangeError, match="'layer_1_spikes': a synaptic current could reach 55552"):
+        run(xylosim, chain((ONE, neurons(LARGE)), hidden), np.zeros((1, 1, 2, 3), dtype=int), max_spikes_per_step=most)
+
+
 def test_without_an_environment_the_message_names_the_command_that_makes_one(monkeypatch, tmp_path):
     monkeypatch.delenv(XYLOSIM.python_variable, raising=False)
     monkeypatch.setenv(XYLOSIM.directory_variable, str(tmp_path / "nothing"))

@@ -24,6 +24,8 @@ def test_four_steps_agree_better_than_with_one_spike_in_each(ff2neuro, digits_ru
     gate = ("--samples", 100, "--max-accuracy-drop", 5, "--json")
     many, one = (json.loads(ff2neuro("validate", digits_run, path, *gate).out) for path in (several, single))
     assert many["passed"]
+    assert (many["max_spikes_per_step"], one["max_spikes_per_step"]) == (15, 1)
+    assert "4 time steps, up to 15 spikes in each)" in ff2neuro("validate", digits_run, several, "--samples", 5).out
     for ours, theirs in zip(many["layers"], one["layers"], strict=True):
         assert 1 - ours["cosine"] < (1 - theirs["cosine"]) / 3
 
@@ -62,6 +64,35 @@ def test_sweeps_take_it(ff2neuro, digits_run, several):
     assert sweeps[1]["points"][1]["cosines"][1] < sweeps[1]["points"][0]["cosines"][1]
 
 
+def test_a_point_that_cannot_be_leaves_the_others(ff2neuro, digits_run, several, tmp_path):
+    """Several spikes need reset by subtraction, and counts of so many steps more than a recording holds."""
+    zero = tmp_path / "zero.nir"
+    assert ff2neuro("export", digits_run, "--steps", 4, "--out", zero).code == 0
+
+    def errors(path, sweep):
+        outcome = ff2neuro("validate", digits_run, path, "--samples", 10, "--sweep", sweep, "--json")
+        return [point["error"] for point in json.loads(outcome.out)["sweeps"][0]["points"]]
+
+    one, several_of_zero = errors(zero, "max_spikes_per_step=1,3")
+    assert one is None
+    assert "use --reset subtract" in several_of_zero
+    few, many = errors(several, "steps=2,5000")
+    assert few is None
+    assert "make counts of up to 75000" in many
+
+
+def test_recordings_of_another_number_are_refused(ff2neuro, digits_run, several, tmp_path):
+    other, out = tmp_path / "other.nir", tmp_path / "several.h5"
+    assert ff2neuro("export", digits_run, *NATIVE, "--max-spikes-per-step", 31, "--out", other).code == 0
+    assert ff2neuro("run", several, "--samples", 5, "--out", out).code == 0
+    outcome = ff2neuro("validate", digits_run, other, "--recording", out)
+    assert outcome.code == 2
+    assert "the recording has most spikes in a step: 15, the NIR file 31" in outcome.err
+    outcome = ff2neuro("inspect", other, "--target", "loihi2", "--recording", out)
+    assert outcome.code == 2
+    assert "send up to 15 spikes in a step, those of the graph 31; record this graph" in outcome.err
+
+
 def test_inspect_says_it_and_what_machines_make_of_it(ff2neuro, several):
     document = json.loads(ff2neuro("inspect", several, "--json").out)
     assert document["max_spikes_per_step"] == 15
@@ -80,7 +111,8 @@ def test_inspect_says_it_and_what_machines_make_of_it(ff2neuro, several):
             (*NATIVE, "--max-spikes-per-step", 15, "--fine-tune", 1),
             "--fine-tune knows the response of neurons",
         ),
-        ((*NATIVE, "--max-spikes-per-step", 256), "the number must lie in 1..255"),
+        ((*NATIVE, "--max-spikes-per-step", 255, "--steps", 300), "make counts of up to 76500; recordings hold 65535"),
+        ((*NATIVE, "--max-spikes-per-step", 256), "it must be a whole number in 1..255"),
         ((*NATIVE, "--max-spikes-per-step", "many"), "'many' is not a valid integer"),
         (("--reset", "subtract", "--max-spikes-per-step", 3, "--target", "netx"), "which netx cannot say"),
     ],

@@ -1,8 +1,10 @@
 """Neurons that can send several spikes in one step: the rule, what is recorded, converted, written and refused."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import h5py
+import nir
 import numpy as np
 import pytest
 
@@ -15,14 +17,19 @@ from ff2neuro.converters.population import NeuronModel
 from ff2neuro.converters.rate import ConversionConfig, convert
 from ff2neuro.converters.simulation import spikes_of
 from ff2neuro.converters.target import Target
+from ff2neuro.data import Dataset
 from ff2neuro.dynamics import FixedPointNeurons, FloatNeurons, simulate, spike_counts
-from ff2neuro.errors import ConfigurationError, FileFormatError, NetworkError, RangeError
+from ff2neuro.errors import ConfigurationError, FileFormatError, GraphError, NetworkError, RangeError
 from ff2neuro.hardware.backend import RunConfig, get_backend
 from ff2neuro.hardware.beyond_nir import configured_chain
 from ff2neuro.hardware.energy import count_activity
 from ff2neuro.hardware.mapping import map_chain
 from ff2neuro.hardware.portability import statements
 from ff2neuro.hardware.targets import load_target
+from ff2neuro.inputs import InputSource
+from ff2neuro.learning.config import TrainingConfig
+from ff2neuro.learning.finetuning import FineTuner
+from ff2neuro.networks import ActivityTable, Trace
 from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
 from ff2neuro.validation.run_config import run_config
 from ff2neuro.validation.sweep_points import conversion_of
@@ -106,7 +113,7 @@ def test_counts_are_sums(rng):
     np.testing.assert_array_equal(spike_counts(neurons, currents, 12), simulate(neurons, currents, 12).sum(axis=1))
 
 
-def header(kind, n_time_steps=300, most=7):
+def header(kind, n_time_steps=40, most=7):
     return RecordingHeader(
         {"a": 3}, 2, 1, n_time_steps, kind, "reference", "0", "fixed", 1e-4, max_spikes_per_step=most
     )
@@ -116,11 +123,11 @@ def header(kind, n_time_steps=300, most=7):
 def test_recordings_hold_them(tmp_path, kind):
     path = tmp_path / "recording.h5"
     with RecordingWriter(header(kind), path) as writer:
-        writer.write(0, {"a": np.full((2, 1, 300, 3), 7, dtype=np.uint8)})
+        writer.write(0, {"a": np.full((2, 1, 40, 3), 7, dtype=np.uint8)})
     writer.finish().close()
     with Recording.open(path) as recording:
         assert recording.header.max_spikes_per_step == 7
-        assert (recording.counts("a") == 2100).all()
+        assert (recording.counts("a") == 280).all()
         if kind == "spikes":
             assert (recording.spikes("a") == 7).all()
     with h5py.File(path) as file:
@@ -130,7 +137,7 @@ def test_recordings_hold_them(tmp_path, kind):
 def test_recordings_without_them_stay_readable_by_older_versions(tmp_path):
     path = tmp_path / "recording.h5"
     with RecordingWriter(header("spikes", most=1), path) as writer:
-        writer.write(0, {"a": np.ones((2, 1, 300, 3), dtype=bool)})
+        writer.write(0, {"a": np.ones((2, 1, 40, 3), dtype=bool)})
     writer.finish().close()
     with h5py.File(path) as file:
         assert file.attrs["format_version"] == 1
@@ -138,8 +145,8 @@ def test_recordings_without_them_stay_readable_by_older_versions(tmp_path):
 
 
 def test_counts_beyond_two_bytes_are_refused():
-    with pytest.raises(ConfigurationError, match="counts of up to 76500; a recording holds 65535: use fewer --steps"):
-        header("counts", most=255)
+    with pytest.raises(ConfigurationError, match="counts of up to 76500; recordings hold 65535: use fewer --steps"):
+        header("counts", n_time_steps=300, most=255)
 
 
 @pytest.mark.parametrize("bits", [8, None])
@@ -199,7 +206,7 @@ def test_files_keep_it_and_older_versions_refuse_them(network, images, tmp_path)
     with h5py.File(tmp_path / "network.nir", "r+") as file:
         assert file["ff2neuro"].attrs["format_version"] == 3
         file["ff2neuro"].attrs["max_spikes_per_step"] = 256
-    with pytest.raises(NetworkError, match=r"network\.nir: neurons are to send up to 256 spikes .* lie in 1\.\.255"):
+    with pytest.raises(NetworkError, match=r"network\.nir: neurons are to send up to 256 spikes in a step"):
         read_network(tmp_path / "network.nir")
 
 
@@ -223,8 +230,11 @@ def test_older_files_that_claim_it_are_refused(network, images, tmp_path):
     [
         ({"reset": "zero"}, "are reset to zero, which leaves nothing for a second one: use --reset subtract"),
         ({"readout": "times"}, "whose times say no more than their number: use --readout counts"),
-        ({"max_spikes_per_step": 0}, r"up to 0 spikes in a step; the number must lie in 1\.\.255"),
-        ({"max_spikes_per_step": 256}, r"up to 256 spikes in a step; the number must lie in 1\.\.255"),
+        ({"max_spikes_per_step": 0}, r"up to 0 spikes in a step; it must be a whole number in 1\.\.255"),
+        ({"max_spikes_per_step": 2.5}, r"up to 2\.5 spikes in a step; it must be a whole number"),
+        ({"max_spikes_per_step": True}, "up to True spikes in a step; it must be a whole number"),
+        ({"max_spikes_per_step": 255, "n_time_steps": 300}, "make counts of up to 76500; recordings hold 65535"),
+        ({"max_spikes_per_step": 256}, r"up to 256 spikes in a step; it must be a whole number in 1\.\.255"),
     ],
 )
 def test_conversions_that_make_no_sense_are_refused(changes, message):
@@ -306,11 +316,133 @@ def test_operations_count_every_spike(network, images):
             assert activity.layers[index].spikes == pytest.approx(recording.counts(name).sum() / (60 * 3))
 
 
-def test_a_recording_of_one_kind_is_not_taken_for_the_other(tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": 99}, "format 99, this version reads up to 3"),
+        ({"format_version": 1}, "damaged: it has format 1 and max_spikes_per_step 7"),
+        *(({"max_spikes_per_step": wrong}, "damaged: it has format 3") for wrong in (-3, 0, 1, 300, 2.5, "7", np.inf)),
+        ({"max_spikes_per_step": None}, "damaged: it has format 3 and max_spikes_per_step None"),
+    ],
+)
+def test_strange_recordings_are_refused(tmp_path, changes, message):
     with RecordingWriter(header("spikes"), tmp_path / "recording.h5") as writer:
-        writer.write(0, {"a": np.full((2, 1, 300, 3), 7, dtype=np.uint8)})
+        writer.write(0, {"a": np.full((2, 1, 40, 3), 7, dtype=np.uint8)})
     writer.finish().close()
     with h5py.File(tmp_path / "recording.h5", "r+") as file:
-        file.attrs["format_version"] = 99
-    with pytest.raises(FileFormatError, match="format 99, this version reads up to 3"):
+        for name, value in changes.items():
+            del file.attrs[name]
+            if value is not None:
+                file.attrs[name] = value
+    with pytest.raises(FileFormatError, match=message):
         Recording.open(tmp_path / "recording.h5")
+
+
+@pytest.mark.parametrize("wrong", [2.5, 255.9, "15", np.inf, np.nan, -1, 0, [3, 3]])
+def test_strange_numbers_in_files_are_refused(network, images, tmp_path, wrong):
+    write_network(convert(network, images, SEVERAL), tmp_path / "network.nir", "native")
+    with h5py.File(tmp_path / "network.nir", "r+") as file:
+        del file["ff2neuro"].attrs["max_spikes_per_step"]
+        file["ff2neuro"].attrs["max_spikes_per_step"] = wrong
+    with pytest.raises((NetworkError, FileFormatError), match=r"network\.nir"):
+        read_network(tmp_path / "network.nir")
+
+
+def test_networks_that_cannot_be_are_refused(network, images):
+    spiking = convert(network, images, SEVERAL)
+    first, second = spiking.layers
+    table = ActivityTable(np.zeros((5, 5), dtype=np.float32))
+    for make, message in (
+        (lambda: replace(spiking, layers=(first, replace(second, max_spikes_per_step=3))), r"up to \[3, 7\] spikes"),
+        (lambda: replace(spiking, n_time_steps=65535), "make counts of up to 458745"),
+        (lambda: replace(spiking, trace=Trace("li")), "an output trace takes neurons that send one"),
+        (lambda: replace(first, winners=3), "a limit on winners takes neurons that send one spike in a step, not 7"),
+        (lambda: replace(first, table=table), "a table of activity by the times of spikes takes neurons that send one"),
+    ):
+        with pytest.raises(NetworkError, match=message):
+            make()
+
+
+def test_how_many_it_can_send_is_part_of_what_a_layer_is(network, images):
+    layer = convert(network, images, SEVERAL).layers[0]
+    assert layer.checksum != replace(layer, max_spikes_per_step=8).checksum
+
+
+def test_thresholds_are_tried_in_the_range_of_as_many_spikes(network, images):
+    """What activity takes with one spike for each threshold, 100 take with a hundredth of it."""
+    low, high = (
+        convert(network, images, ConversionConfig(4, None, "subtract", input_bits=8, max_spikes_per_step=most))
+        .layers[0]
+        .v_threshold.max()
+        for most in (100, 1)
+    )
+    assert low < high / 20
+
+
+def test_fine_tuning_refuses_it(network, images):
+    spiking = convert(network, images, SEVERAL)
+    data = Dataset("own", images, np.zeros(60, int), images, np.zeros(60, int), (16,), 3)
+    with pytest.raises(ConfigurationError, match="this network has several spikes in a step: convert it without"):
+        FineTuner(network, spiking, data, TrainingConfig())
+
+
+def tiny(weight, threshold, most):
+    """Two layers of one neuron each; the second one has this weight and threshold."""
+    ones = np.ones(1)
+    nodes = {
+        "input": nir.Input({"input": np.array([1])}),
+        "a": nir.Linear(np.array([[100.0]])),
+        "b": nir.IF(r=ones / 1e-4, v_threshold=1.5 * ones, v_reset=0 * ones),
+        "c": nir.Linear(np.array([[float(weight)]])),
+        "d": nir.IF(r=ones / 1e-4, v_threshold=threshold * ones, v_reset=0 * ones),
+        "output": nir.Output({"output": np.array([1])}),
+    }
+    graph = nir.NIRGraph(nodes, list(pairwise(nodes)))
+    return graph, RunConfig(reset="subtract", record="spikes", max_spikes_per_step=most)
+
+
+def test_hidden_currents_are_bounded_by_the_most_spikes():
+    inputs = InputSource.from_array(np.ones((1, 1, 2, 1), dtype=int))
+    graph, config = tiny(2000, 10.5, 60)
+    get_backend("reference").run(graph, inputs, config)
+    graph, config = tiny(2000, 10.5, 70)
+    for name in ("reference", "lava"):
+        with pytest.raises(RangeError, match=r"'b' can give neuron 0 a current of 140000|a weight is 2000"):
+            get_backend(name).run(graph, inputs, config)
+
+
+@pytest.mark.parametrize(("threshold", "arithmetic"), [(1.5, "fixed"), (0.5, "float")])
+def test_integers_need_a_threshold_of_which_a_spike_subtracts_something(threshold, arithmetic):
+    graph, config = tiny(3, threshold, 7)
+    recording = get_backend("reference").run(graph, InputSource.from_array(np.ones((1, 1, 2, 1), dtype=int)), config)
+    assert recording.header.arithmetic == arithmetic
+    assert recording.spikes("d").ravel().tolist() == [7, 7]
+
+
+def test_thresholds_that_are_not_above_0_are_refused():
+    graph, config = tiny(3, -0.5, 7)
+    graph.nodes["d"].v_reset = -1 * np.ones(1)
+    with pytest.raises(GraphError, match=r"'d' has a v_threshold of -0\.5, .* take thresholds above 0"):
+        get_backend("reference").run(graph, InputSource.from_array(np.ones((1, 1, 2, 1), dtype=int)), config)
+
+
+def test_neurons_without_a_threshold_answer_as_ever():
+    """A leaky integrator behind neurons that send several spikes in a step."""
+    ones = np.ones(1)
+    graph, config = tiny(3, 5.5, 7)
+    graph.nodes["d"] = nir.LI(tau=1e-3 * ones, r=10 * ones, v_leak=0 * ones)
+    config = replace(config, states=True)
+    recording = get_backend("reference").run(graph, InputSource.from_array(np.ones((1, 1, 2, 1), dtype=int)), config)
+    assert recording.state("v", "d").ravel().tolist() == pytest.approx([21.0, 21.0 * 1.9])
+
+
+def test_quotients_that_are_rounded_past_an_integer_do_not_count(rng):
+    """Whatever a division makes of numbers next to a multiple of the threshold."""
+    threshold = rng.uniform(0.1, 3, 4000)
+    multiples = rng.integers(1, 9, 4000) * threshold
+    for v in (np.nextafter(multiples, 9e9), multiples, np.nextafter(multiples, 0)):
+        neurons = replace(population(1, 12, integer=False, n=4000), v_threshold=threshold)
+        state = neurons.rest(1)
+        spikes = neurons.step(state, v[None])[0].astype(int)
+        assert (v > spikes * threshold).all()
+        assert (v <= (spikes + 1) * threshold).all()

@@ -111,6 +111,18 @@ def test_stuck_neurons_need_no_bias_beyond_lavas(analog, images):
         assert (recording.counts("layer_0_spikes") == N_STEPS).all(axis=(0, 1)).sum() >= 6
 
 
+def test_stuck_neurons_that_can_send_several_stay_in_fixed_point(analog, images):
+    """A threshold below 1 would be none that several spikes in a step can subtract."""
+    config = ConversionConfig(n_time_steps=N_STEPS, input_bits=6, reset="subtract", max_spikes_per_step=2)
+    network = convert(analog, images, config)
+    assert network.layers[0].v_threshold.max() > 4095
+    graph = disturb_graph(network, SweepRequest.parse("stuck_neurons=0.3"), 0.3, seed=1)
+    source = encode(network.input_code, images, N_STEPS)
+    with ReferenceBackend().run(graph, source, RunConfig(reset="subtract", max_spikes_per_step=2)) as recording:
+        assert recording.header.arithmetic == "fixed"
+        assert (recording.counts("layer_0_spikes") >= N_STEPS - 1).all(axis=(0, 1)).sum() >= 6
+
+
 def test_noise_is_the_same_for_the_same_seed(images):
     request = SweepRequest.parse("noise=0.2")
     first, again, other = (disturb_images(images, request, 0.2, seed) for seed in (1, 1, 2))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ff2neuro.coding import encode
+from ff2neuro.converters.rate import ConversionConfig, convert
 from ff2neuro.errors import ConfigurationError, DatasetError
 from ff2neuro.networks import (
     AnalogNetwork,
@@ -61,9 +62,10 @@ def labels(analog, images):
     return labels
 
 
-def record(counts, n_time_steps=N_STEPS, layers=None):
+def record(counts, n_time_steps=N_STEPS, layers=None, **rest):
     layers = layers or LAYERS
-    header = RecordingHeader(layers, *counts[0].shape[:2], n_time_steps, "counts", "by hand", "1", "fixed", 1e-4)
+    sizes = *counts[0].shape[:2], n_time_steps
+    header = RecordingHeader(layers, *sizes, "counts", "by hand", "1", "fixed", 1e-4, **rest)
     with RecordingWriter(header) as writer:
         writer.write(0, dict(zip(layers, counts, strict=True)))
     return writer.finish()
@@ -179,6 +181,16 @@ def test_saturated_neurons_are_counted(analog, spiking, counts, images, labels):
     full = [count.copy() for count in counts]
     full[0][:, :, [2, 5]] = N_STEPS
     assert validate(analog, spiking, record(full), images, labels).layers[0].n_saturated == 2
+
+
+def test_neurons_that_can_send_several_in_a_step_are_saturated_by_as_many(analog, images, labels):
+    config = ConversionConfig(n_time_steps=N_STEPS, reset="subtract", max_spikes_per_step=3)
+    several = convert(analog, images, config)
+    for sent, n_saturated in ((N_STEPS, 0), (3 * N_STEPS, 2)):
+        counts = [np.zeros((len(images), N_CLASSES, layer.n_neurons), dtype=np.uint16) for layer in several.layers]
+        counts[0][:, :, [2, 5]] = sent
+        recording = record(counts, max_spikes_per_step=3)
+        assert validate(analog, several, recording, images, labels).layers[0].n_saturated == n_saturated
 
 
 def test_dead_neuron_is_reported(analog, spiking, counts, images, labels):

@@ -11,7 +11,7 @@ from ff2neuro.validation.report.material import Disagreement, LayerMaterial, Mat
 from ff2neuro.validation.report.png import heat_map_uri
 from ff2neuro.validation.report.svg import bars, histogram, intervals, line, scatter
 from ff2neuro.validation.report.sweep_section import sweep_section
-from ff2neuro.validation.report.tables import Table, drop_sentence, headline, model_sentence, number, tables
+from ff2neuro.validation.report.tables import Table, drop_sentence, model_sentence, number, tables
 from ff2neuro.validation.subsamples import (
     MAX_ALIGNED_PRESENTATIONS,
     MAX_NEIGHBOUR_IMAGES,
@@ -85,7 +85,7 @@ def render_html(
 
 
 def _verdict(verdict: Verdict, made: Mapping[str, Table]) -> str:
-    outcome, rest = headline(verdict).split(":", 1)
+    outcome, rest = verdict.headline.split(":", 1)
     failed = "".join(f'<li class="failing">{escape(str(check))}</li>' for check in verdict.failed_checks)
     findings = "".join(
         f'<li class="failing">{escape(finding)}</li>' if finding in verdict.faults else f"<li>{escape(finding)}</li>"
@@ -199,7 +199,7 @@ def _spikes(verdict: Verdict, material: Material) -> str:
     figures = [
         figure(
             f'<img class="map" alt="Spikes of {escape(layer.name, quote=True)}: {int(raster.sum())} in '
-            f'{len(raster)} steps" src="{heat_map_uri(raster.T.astype(float), 1.0)}">',
+            f'{len(raster)} steps" src="{heat_map_uri(raster.T.astype(float))}">',
             f"{escape(layer.name)}: one row per neuron, one column per time step.",
             wide=True,
         )

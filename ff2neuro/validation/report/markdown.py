@@ -1,6 +1,6 @@
 """A verdict as Markdown, to be pasted into a pull request."""
 
-from ff2neuro.validation.report.tables import Table, drop_sentence, headline, model_sentence, sweep_table, tables
+from ff2neuro.validation.report.tables import Table, drop_sentence, model_sentence, sweep_table, tables
 from ff2neuro.validation.verdict import Verdict
 
 __all__ = ["render_markdown"]
@@ -20,7 +20,7 @@ def render_markdown(verdict: Verdict) -> str:
         A document.
     """
     made = tables(verdict)
-    lines = [f"## ff2neuro verdict {headline(verdict)}", ""]
+    lines = [f"## ff2neuro verdict {verdict.headline}", ""]
     lines += [f"- **failed**: {_text(str(check))}" for check in verdict.failed_checks]
     for finding in verdict.findings:
         lines.append(f"- {'**fault**' if finding in verdict.faults else 'note'}: {_text(finding)}")

@@ -90,7 +90,7 @@ class Material:
         True classes of the images whose latents are drawn.
     layers : tuple of LayerMaterial
         First layer to last.
-    raster : tuple of ndarray of bool, shape (n_time_steps, n_neurons)
+    raster : tuple of ndarray of bool or uint8, shape (n_time_steps, n_neurons)
         Spikes of every layer for the first image under its true label.
     simulated : bool
         Whether `raster` and `curve` come from a simulation of the file, since only counts were recorded.

@@ -10,7 +10,6 @@ from ff2neuro.validation.verdict import Verdict
 __all__ = [
     "Table",
     "drop_sentence",
-    "headline",
     "model_sentence",
     "number",
     "percent",
@@ -225,12 +224,3 @@ def drop_sentence(verdict: Verdict) -> str:
     if verdict.mcnemar_p_value is not None:
         sentence += f"; McNemar's exact test: p = {verdict.mcnemar_p_value:.3g}"
     return f"{sentence}. Same prediction on {percent(verdict.prediction_agreement)} of the images."
-
-
-def headline(verdict: Verdict) -> str:
-    """Return the verdict in one line."""
-    backend = verdict.backend
-    return (
-        f"{'PASSED' if verdict.passed else 'FAILED'}: {verdict.n_samples} images on {backend.name} {backend.version} "
-        f"({backend.arithmetic} arithmetic, {verdict.n_time_steps} time steps)"
-    )
