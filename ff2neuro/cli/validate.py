@@ -73,8 +73,8 @@ __all__ = ["command"]
 @click.option(
     "--sweep",
     multiple=True,
-    help="Measure at several values, such as steps=2,4,8; also weight_bits, input_coding, input_bits, noise, "
-    "dead_neurons, stuck_neurons. May be given again.",
+    help="Measure at several values, such as steps=2,4,8; also weight_bits, input_coding, input_bits, "
+    "max_spikes_per_step, noise, dead_neurons, stuck_neurons. May be given again.",
 )
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path), help="Write the checks as JUnit XML too.")
 @click.option("--report", "report_dir", type=click.Path(path_type=Path), help="Write HTML, Markdown and JSON there.")

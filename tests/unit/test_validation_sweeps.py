@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ff2neuro.cli.validate import command
 from ff2neuro.coding import encode
 from ff2neuro.converters.nir_graph import to_nir
 from ff2neuro.converters.rate import ConversionConfig, convert
@@ -11,7 +12,13 @@ from ff2neuro.hardware.backend import RunConfig
 from ff2neuro.hardware.reference_backend.backend import ReferenceBackend
 from ff2neuro.networks import AnalogNetwork, GoodnessHead, one_hot_label_codes
 from ff2neuro.validation import SweepRequest, run_sweep, validate
-from ff2neuro.validation.sweep_points import conversion_of, disturb_graph, disturb_images
+from ff2neuro.validation.sweep_points import (
+    CONVERSION_PARAMETERS,
+    DISTURBANCES,
+    conversion_of,
+    disturb_graph,
+    disturb_images,
+)
 
 N_STEPS = 6
 
@@ -121,6 +128,12 @@ def test_stuck_neurons_that_can_send_several_stay_in_fixed_point(analog, images)
     with ReferenceBackend().run(graph, source, RunConfig(reset="subtract", max_spikes_per_step=2)) as recording:
         assert recording.header.arithmetic == "fixed"
         assert (recording.counts("layer_0_spikes") >= N_STEPS - 1).all(axis=(0, 1)).sum() >= 6
+
+
+@pytest.mark.parametrize("parameter", [*CONVERSION_PARAMETERS, *DISTURBANCES])
+def test_help_names_every_parameter(parameter):
+    (option,) = (each for each in command.params if each.name == "sweep")
+    assert parameter in option.help
 
 
 def test_noise_is_the_same_for_the_same_seed(images):
