@@ -180,10 +180,12 @@ class Verdict:
     @property
     def headline(self) -> str:
         """The outcome, and where it comes from, in one line."""
-        several = f", up to {self.max_spikes_per_step} spikes in each" if self.max_spikes_per_step > 1 else ""
+        steps = f"{self.n_time_steps} time step{'s' if self.n_time_steps > 1 else ''}"
+        if self.max_spikes_per_step > 1:
+            steps += f", up to {self.max_spikes_per_step} spikes in each"
         return (
             f"{'PASSED' if self.passed else 'FAILED'}: {self.n_samples} images on {self.backend.name} "
-            f"{self.backend.version} ({self.backend.arithmetic} arithmetic, {self.n_time_steps} time steps{several})"
+            f"{self.backend.version} ({self.backend.arithmetic} arithmetic, {steps})"
         )
 
     @property
