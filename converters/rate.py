@@ -169,20 +169,35 @@ def _quantise(
     """Round weights to integers, on a coarser scale than the best where that keeps currents in range."""
     assert config.weight_bits is not None
     codes, scale = quantise_layer(weight, config.weight_bits, name, config.weight_scale)
-    largest = np.abs(_currents(events, codes)).max(axis=(0, 1)) * CURRENT_MARGIN
     # No weight is clipped at this scale; a coarser one would waste codes.
     coarsest = np.abs(weight).max() / largest_code(config.weight_bits)
+    several = spikes_per_step is not None and spikes_per_step > 1
+    if several:
+        coarsest *= WASTE_FOR_SEVERAL
+    share = _share_of_range(codes, events, config, spikes_per_step)
+    if (share * CURRENT_HEADROOM > 1).any():
+        scale = np.minimum(scale * np.maximum(1.0, share * CURRENT_HEADROOM), coarsest)
+        codes = codes_at(weight, scale[:, None], config.weight_bits)
+    # Codes that were clipped shrink by less than their scale grows.
+    while several and ((share := _share_of_range(codes, events, config, spikes_per_step)) >= 1).any():
+        if not ((share >= 1) & (scale < coarsest)).any():
+            break
+        scale = np.minimum(scale * np.where(share >= 1, share * CURRENT_HEADROOM, 1.0), coarsest)
+        codes = codes_at(weight, scale[:, None], config.weight_bits)
+    return codes, scale
+
+
+def _share_of_range(codes: Array, events: Array, config: ConversionConfig, spikes_per_step: int | None) -> Array:
+    """Return what share of Lava's range the currents of each neuron take, or those of the layer if it has one scale."""
     if spikes_per_step is not None and spikes_per_step > 1:
         # What could come at most, rather than what came: as many spikes are rare on calibration data.
         largest = largest_currents(codes, spikes_per_step)
-        coarsest *= WASTE_FOR_SEVERAL
+    else:
+        largest = np.abs(_currents(events, codes)).max(axis=(0, 1)) * CURRENT_MARGIN
     if config.weight_scale == "layer":
         largest = np.full_like(largest, largest.max())
-    excess = largest * CURRENT_HEADROOM / CURRENT_LIMIT
-    if (excess > 1).any():
-        scale = np.minimum(scale * np.maximum(1.0, excess), coarsest)
-        codes = codes_at(weight, scale[:, None], config.weight_bits)
-    return codes, scale
+    share: Array = largest / CURRENT_LIMIT
+    return share
 
 
 def _input_code(network: AnalogNetwork, config: ConversionConfig) -> InputCode:

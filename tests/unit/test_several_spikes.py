@@ -29,8 +29,9 @@ from ff2neuro.hardware.targets import load_target
 from ff2neuro.inputs import InputSource
 from ff2neuro.learning.config import TrainingConfig
 from ff2neuro.learning.finetuning import FineTuner
-from ff2neuro.networks import ActivityTable, Trace
+from ff2neuro.networks import ActivityTable, AnalogNetwork, GoodnessHead, LabelCodes, Trace
 from ff2neuro.recording import Recording, RecordingHeader, RecordingWriter
+from ff2neuro.spike_numbers import largest_currents
 from ff2neuro.validation.run_config import run_config
 from ff2neuro.validation.sweep_points import conversion_of
 
@@ -285,6 +286,17 @@ def test_hidden_currents_that_could_wrap_around_are_kept_in_range(network, image
     strong, fine = converted(255), converted(7)
     assert 64 <= np.abs(strong).max() < np.abs(fine).max()
     assert 255 * max(np.maximum(sign * strong, 0).sum(axis=1).max() for sign in (1, -1)) < 2**17
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_weights_of_a_scale_of_their_own_are_made_coarse_until_they_fit(images, seed):
+    """Clipped codes shrink by less than their scale grows: one step of it would not do for some neurons."""
+    rng = np.random.default_rng(seed)
+    weights = (rng.normal(size=(500, 19)) / 4, rng.standard_t(3, size=(40, 500)))
+    wide = AnalogNetwork(weights, LabelCodes(np.eye(3), 1.0), GoodnessHead("symmetric", 1.0, 0.0, (0, 1)), (16,))
+    config = replace(SEVERAL, max_spikes_per_step=255, weight_bits=5, weight_scale="neuron")
+    spiking = convert(wide, images, config)
+    assert largest_currents(spiking.layers[1].weight, 255).max() < 2**17
 
 
 def test_hidden_currents_far_beyond_the_range_are_refused(network, images):
