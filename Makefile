@@ -36,7 +36,8 @@ demo: setup  ## train, export to NIR, run in Lava, judge
 	mkdir -p demo-output
 	$(BIN)/ff2neuro train --dataset digits --seed 1 --out demo-output/run --force
 	$(BIN)/ff2neuro export demo-output/run --target nir --out demo-output/network.nir --force
-	$(BIN)/ff2neuro validate demo-output/run demo-output/network.nir --backend lava --max-accuracy-drop 1.0
+	$(BIN)/ff2neuro validate demo-output/run demo-output/network.nir --backend lava --max-accuracy-drop 1.0 \
+		--min-latent-agreement 0.95
 	@echo "made demo-output/run (model, configuration, metrics) and demo-output/network.nir"
 
 # Built for this platform only; elsewhere its tests are skipped.
