@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ CHUNK = 200
 N_CALIBRATION = 1000
 #: What the last columns of both tables show.
 FIGURES = "equal  cosine/shuffled per layer"
+#: What networks of one row of means share.
+SETTING = ("widths", "reset", "initial_potential", "readout", "max_spikes_per_step", "n_time_steps")
 #: Ways to convert: by subtraction starts from half a threshold unless told otherwise.
 WAYS = {
     "zero": ConversionConfig(reset="zero"),
@@ -144,26 +147,14 @@ class Comparison:
 
 def average(rows: list[Row]) -> list[Mean]:
     """Average over the seeds of every architecture and setting."""
-
-    def setting(row: Row) -> tuple[tuple[int, ...], str, float, str, int, int]:
-        return (
-            *(row.widths, row.reset, row.initial_potential, row.readout),
-            *(row.max_spikes_per_step, row.n_time_steps),
-        )
-
     means = []
-    for _, group in groupby(sorted(rows, key=setting), setting):
+    setting = attrgetter(*SETTING)
+    for values, group in groupby(sorted(rows, key=setting), setting):
         seeds = list(group)
-        first = seeds[0]
         errors = np.array([row.two_standard_errors_pp for row in seeds])
         means.append(
             Mean(
-                widths=first.widths,
-                reset=first.reset,
-                initial_potential=first.initial_potential,
-                readout=first.readout,
-                max_spikes_per_step=first.max_spikes_per_step,
-                n_time_steps=first.n_time_steps,
+                **dict(zip(SETTING, values, strict=True)),
                 n_seeds=len(seeds),
                 mean_absolute_difference_pp=float(np.mean([abs(row.difference_pp) for row in seeds])),
                 two_standard_errors_pp=float(np.sqrt((errors**2).sum()) / len(seeds)),

@@ -10,6 +10,7 @@ from ff2neuro.coding import encode, input_energy, latents_of_spikes, scores_of_l
 from ff2neuro.converters.population import NeuronModel
 from ff2neuro.dynamics import simulate
 from ff2neuro.networks import SpikingNetwork, predict_from_scores
+from ff2neuro.networks.population import is_integer
 
 __all__ = ["predict", "spikes_of"]
 
@@ -62,10 +63,7 @@ def spikes_of(network: SpikingNetwork, images: Array) -> Iterator[tuple[int, lis
         Spikes of each layer.
     """
     source = encode(network.input_code, images, network.n_time_steps)
-    integer = all(
-        bool((layer.weight == np.round(layer.weight)).all() and (layer.v_threshold % 1 == 0.5).all())
-        for layer in network.layers
-    )
+    integer = all(is_integer(layer) for layer in network.layers)
     for start, events in source.chunks(CHUNK):
         arriving = events.reshape(-1, *events.shape[2:])
         spikes = []

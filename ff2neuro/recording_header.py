@@ -7,7 +7,6 @@ from typing import Literal
 import h5py
 import numpy as np
 
-from ff2neuro.dynamics import Reset
 from ff2neuro.errors import FileFormatError
 from ff2neuro.inputs import DIGEST_BYTES
 from ff2neuro.spike_numbers import MOST_SPIKES_PER_STEP, require_spikes_per_step
@@ -66,8 +65,8 @@ class RecordingHeader:
     max_spikes_per_step: int = 1
 
     def __post_init__(self) -> None:
-        reset: Reset = "subtract" if self.max_spikes_per_step != 1 else "zero"
-        require_spikes_per_step(self.max_spikes_per_step, reset, self.n_time_steps)
+        # A recording does not say how neurons were reset; several spikes in a step need this.
+        require_spikes_per_step(self.max_spikes_per_step, "subtract", self.n_time_steps)
 
     @property
     def largest_count(self) -> int:

@@ -79,21 +79,27 @@ def _fire(v: Array, current: Array, threshold: Array, subtract: bool, spikes: Ar
             row[j] = fired
 
 
+@inlined
+def _integrated(u: Array, v: Array, current: Array, parameters: KernelParameters, j: int) -> Any:
+    """Advance the current of a neuron and return its potential before any spike."""
+    u[j] = _decayed(u[j], parameters.syn_leak) + current[j] * _SCALE
+    # Once around, as Lava does.
+    if u[j] > _LIMIT:
+        u[j] -= 2 * _LIMIT
+    elif u[j] <= -_LIMIT:
+        u[j] += 2 * _LIMIT
+    potential = _decayed(v[j], parameters.mem_leak) + parameters.bias[j] + u[j]
+    return min(max(potential, _LOWEST), _HIGHEST)
+
+
 @compiled
 def _fire_leaky(u: Array, v: Array, current: Array, parameters: KernelParameters, spikes: Array) -> None:
     """Run any population for as many steps as `spikes` has rows; see `ff2neuro.dynamics.FixedPointNeurons.step`."""
-    threshold, bias = parameters.threshold, parameters.bias
+    threshold = parameters.threshold
     for t in range(spikes.shape[0]):
         row = spikes[t]
         for j in range(v.size):
-            u[j] = _decayed(u[j], parameters.syn_leak) + current[j] * _SCALE
-            # Once around, as Lava does.
-            if u[j] > _LIMIT:
-                u[j] -= 2 * _LIMIT
-            elif u[j] <= -_LIMIT:
-                u[j] += 2 * _LIMIT
-            potential = _decayed(v[j], parameters.mem_leak) + bias[j] + u[j]
-            potential = min(max(potential, _LOWEST), _HIGHEST)
+            potential = _integrated(u, v, current, parameters, j)
             fired = potential > threshold[j]
             after = potential - threshold[j] if parameters.subtract else _ZERO
             v[j] = after if fired else potential
@@ -103,18 +109,11 @@ def _fire_leaky(u: Array, v: Array, current: Array, parameters: KernelParameters
 @compiled
 def _fire_several(u: Array, v: Array, current: Array, parameters: KernelParameters, spikes: Array) -> None:
     """As `_fire_leaky`, with a spike for every threshold that a potential exceeds, up to `parameters.most`."""
-    threshold, bias, most = parameters.threshold, parameters.bias, np.int32(parameters.most)
+    threshold, most = parameters.threshold, np.int32(parameters.most)
     for t in range(spikes.shape[0]):
         row = spikes[t]
         for j in range(v.size):
-            u[j] = _decayed(u[j], parameters.syn_leak) + current[j] * _SCALE
-            # Once around, as Lava does.
-            if u[j] > _LIMIT:
-                u[j] -= 2 * _LIMIT
-            elif u[j] <= -_LIMIT:
-                u[j] += 2 * _LIMIT
-            potential = _decayed(v[j], parameters.mem_leak) + bias[j] + u[j]
-            potential = min(max(potential, _LOWEST), _HIGHEST)
+            potential = _integrated(u, v, current, parameters, j)
             several = min((potential - 1) // threshold[j], most) if potential > threshold[j] else 0
             v[j] = potential - several * threshold[j]
             row[j] = several
